@@ -1,0 +1,67 @@
+# Every target works from a fresh clone: what it needs is installed first, and once.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TESTS ?= tests
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(VENV)/.runtime: requirements/build.txt requirements/runtime.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "livecalc needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.runtime ## Make .venv with livecalc in it (.venv/bin/livecalc)
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## The whole life of a bucket on this machine, explained as it runs
+	@$(BIN)/livecalc demo
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the tests (a twentieth of each attack)
+	$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: attack
+attack: $(VENV)/.dev ## Run the attacks in full
+	LIVECALC_ATTACK=full $(BIN)/python -m pytest tests/attack
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only --quiet .
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Format, lint, types, imports, dependencies; no tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+.PHONY: check
+check: lint test ## Everything that must be green before a change lands
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Run the benchmarks and write their table into bench/README.md
+	$(BIN)/python bench/run_all.py
+
+.PHONY: lock
+lock: ## Renew requirements/*.txt from pyproject.toml (needs uv)
+	uv pip compile -q pyproject.toml --generate-hashes --no-emit-index-url --no-emit-find-links --universal --python-version 3.11 --custom-compile-command 'make lock' -o requirements/runtime.txt
+	printf 'hatchling\neditables\n' | uv pip compile -q - --generate-hashes --no-emit-index-url --no-emit-find-links --universal --python-version 3.11 --custom-compile-command 'make lock' -o requirements/build.txt
+	uv pip compile -q pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-emit-find-links --universal --python-version 3.11 -c requirements/runtime.txt -c requirements/build.txt --custom-compile-command 'make lock' -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove .venv and caches
+	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis dist

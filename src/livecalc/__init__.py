@@ -1,0 +1,18 @@
+"""LiveCalc Platform: actuarial models at scale, on Kubernetes or one machine, with nothing left behind."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from livecalc.embedded import connect as connect
+
+__all__ = ["__version__", "connect"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name == "connect":
+        from livecalc.embedded import connect  # noqa: PLC0415  (imported when used: `livecalc --help` must stay fast)
+
+        return connect
+    msg = f"module 'livecalc' has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -1,0 +1,103 @@
+"""What the platform needs of a blob store: write once, read, list, delete, and grants for worker pods.
+
+Names are checked by `names` in every adapter. Every method may raise Unavailable and InvalidInput (a bad name).
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct, field
+
+
+class Verb(StrEnum):
+    """What a grant allows on its one blob."""
+
+    READ = "read"
+    CREATE = "create"
+
+
+class BlobInfo(Struct, frozen=True, kw_only=True):
+    """What a store knows of a blob."""
+
+    name: str
+    size: int
+    sha256: str
+    """Of its bytes, hex; empty when the writer could not state it (a blob made through an Azure grant)."""
+    created_at: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Body = bytes | AsyncIterator[bytes]
+
+
+class BlobStore(Protocol):
+    """The port. A blob is there whole or not at all, and never replaced."""
+
+    @property
+    def name(self) -> str:
+        """What people call this store: a folder, or an account's address; no secrets."""
+        ...
+
+    async def write(
+        self, container: str, name: str, body: Body, *, metadata: Mapping[str, str] | None = None
+    ) -> BlobInfo:
+        """Store a blob, in constant memory; the container is made when it is missing.
+
+        Raises AlreadyExists (nothing is changed, the old blob stays). When the body raises, nothing becomes visible.
+        """
+        ...
+
+    async def stat(self, container: str, name: str) -> BlobInfo:
+        """Tell what is known of a blob. Raises NotFound."""
+        ...
+
+    def read(self, container: str, name: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """Stream a blob, or `length` bytes of it from `offset`. Raises NotFound."""
+        ...
+
+    def list_blobs(self, container: str, prefix: str = "", *, after: str = "") -> AsyncIterator[BlobInfo]:
+        """List blobs by name (order of UTF-8 bytes), those after `after`; nothing when the container is missing."""
+        ...
+
+    async def list_containers(self, prefix: str = "") -> list[str]:
+        """Name the containers that begin with a prefix, in order."""
+        ...
+
+    async def delete(self, container: str, name: str) -> None:
+        """Delete a blob. Raises NotFound."""
+        ...
+
+    async def grant(self, container: str, name: str, verb: Verb, *, expires_at: datetime, limit: int) -> str:
+        """Sign a URL for exactly one blob and one verb; `limit` is the most bytes that CREATE may store."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+async def read_all(store: BlobStore, container: str, name: str) -> bytes:
+    """Read a small blob whole. Raises NotFound."""
+    return b"".join([chunk async for chunk in store.read(container, name)])
+
+
+class GrantClient(Protocol):
+    """What a worker does with grants; plain and synchronous, and it needs no SDK. One for each scheme of URL."""
+
+    def fetch(self, url: str, target: Path, *, limit: int) -> int:
+        """Write a blob into a new file and return its size.
+
+        Raises Forbidden (the grant is of another blob or verb, expired, or forged), NotFound, TooLarge, Unavailable.
+        """
+        ...
+
+    def create(self, url: str, source: Path, *, sha256: str) -> None:
+        """Store a file as the grant's blob.
+
+        Raises AlreadyExists (perhaps ours, from a try whose answer was lost: whoever collects compares digests),
+        Forbidden, TooLarge, Unavailable.
+        """
+        ...

@@ -1,0 +1,33 @@
+"""The platform as one frozen value: everything an API needs, built and closed by `bootstrap`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from livecalc.audit.log import AuditLog
+from livecalc.blobs.port import BlobStore
+from livecalc.bundles.store import BundleStore
+from livecalc.cluster.port import Cluster
+from livecalc.identity.verifier import Verifier
+from livecalc.jobs.service import Jobs
+from livecalc.lifecycle.diagnostics import Diagnostics
+from livecalc.lifecycle.namespaces import NamespaceManager
+from livecalc.lifecycle.reaper import Reaper
+from livecalc.mttc.verify import Recomputer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """Services by what they are for. Ports are here for health checks alone."""
+
+    now: Callable[[], datetime]
+    cluster: Cluster
+    blobs: BlobStore
+    verifier: Verifier
+    audit: AuditLog
+    bundles: BundleStore
+    namespaces: NamespaceManager
+    reaper: Reaper
+    jobs: Jobs
+    recomputer: Recomputer
+    diagnostics: Diagnostics

@@ -1,0 +1,1 @@
+"""The process inside a pod: fetch by grants, run the pipeline, store results and log by grants, say how it ended."""
