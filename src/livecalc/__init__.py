@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     if name == "connect":
-        from livecalc.embedded import connect  # noqa: PLC0415  (imported when used: `livecalc --help` must stay fast)
+        from livecalc.embedded import connect
 
         return connect
     msg = f"module 'livecalc' has no attribute {name!r}"

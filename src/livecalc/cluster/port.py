@@ -113,7 +113,8 @@ class PodTemplate(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     """Plain settings. The cluster adds JOB_COMPLETION_INDEX, LIVECALC_NAMESPACE, LIVECALC_POD_NAME,
-    LIVECALC_POD_UID, LIVECALC_TERMINATION_MESSAGE (a file to write) and LIVECALC_SCRATCH (a folder that goes with the pod)."""
+    LIVECALC_POD_UID, LIVECALC_TERMINATION_MESSAGE (a file to write) and LIVECALC_SCRATCH (a folder that goes with
+    the pod)."""
     secret: Mapping[str, str] = field(default_factory=dict[str, str])
     """Settings that nobody who lists pods may see."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])

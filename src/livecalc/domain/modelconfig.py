@@ -1,0 +1,89 @@
+"""`livecalc.config.json`: the shape of a model's configuration and the rules between its parts."""
+
+from msgspec import Struct, field
+
+from livecalc.domain.errors import InvalidInput
+
+CONFIG_FILE = "livecalc.config.json"
+MANIFEST_FILE = "manifest.json"
+DEFAULT_BLOCK = 40
+BUS = "bus://"
+RESULTS = "bus://results/"
+
+
+class Scenarios(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many scenarios, in blocks of how many, from which seed (a u64)."""
+
+    count: int
+    block: int = DEFAULT_BLOCK
+    seed: int = 0
+
+
+class Assumption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pinned assumption: `mortality/us-1999-2001:v1`, and the file that holds it."""
+
+    ref: str
+    path: str
+
+
+class Node(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step: an engine's address, named inputs (files or bus addresses), named outputs (bus addresses)."""
+
+    id: str
+    engine: str
+    inputs: dict[str, str] = field(default_factory=dict[str, str])
+    outputs: dict[str, str]
+
+
+class Pipeline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The nodes, in any order; the bus decides what runs when."""
+
+    nodes: list[Node]
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model's configuration."""
+
+    name: str
+    version: str
+    scenarios: Scenarios
+    assumptions: list[Assumption] = field(default_factory=list[Assumption])
+    pipeline: Pipeline
+    results: list[str]
+
+
+def order_nodes(nodes: list[Node]) -> list[Node]:
+    """Put nodes in the order they can run, ties as they are written.
+
+    Raises InvalidInput when a bus input has no producer, an address has two, or nodes wait for each other.
+    """
+    producers: dict[str, str] = {}
+    for node in nodes:
+        for address in node.outputs.values():
+            if address in producers:
+                raise InvalidInput(f"{address} is written by node {producers[address]!r} and again by node {node.id!r}")
+            producers[address] = node.id
+    waiting = list(nodes)
+    done: list[Node] = []
+    ready: set[str] = set()
+    while waiting:
+        node = next((node for node in waiting if _bus_inputs(node) <= ready), None)
+        if node is None:
+            raise InvalidInput(_stuck(waiting, producers))
+        waiting.remove(node)
+        done.append(node)
+        ready.update(node.outputs.values())
+    return done
+
+
+def _bus_inputs(node: Node) -> set[str]:
+    return {address for address in node.inputs.values() if address.startswith(BUS)}
+
+
+def _stuck(waiting: list[Node], producers: dict[str, str]) -> str:
+    for node in waiting:
+        for address in sorted(_bus_inputs(node) - producers.keys()):
+            return f"node {node.id!r} reads {address}, which no node writes"
+    return (
+        f"nodes {', '.join(repr(node.id) for node in waiting)} wait for each other's outputs: a pipeline has no circles"
+    )
