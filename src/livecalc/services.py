@@ -8,6 +8,7 @@ from livecalc.audit.log import AuditLog
 from livecalc.blobs.port import BlobStore
 from livecalc.bundles.store import BundleStore
 from livecalc.cluster.port import Cluster
+from livecalc.identity.port import KeySource
 from livecalc.identity.verifier import Verifier
 from livecalc.jobs.service import Jobs
 from livecalc.lifecycle.diagnostics import Diagnostics
@@ -24,6 +25,8 @@ class Platform:
     cluster: Cluster
     blobs: BlobStore
     verifier: Verifier
+    published_keys: KeySource | None
+    """What the API shows as its own JWKS; None when another party publishes the keys."""
     audit: AuditLog
     bundles: BundleStore
     namespaces: NamespaceManager

@@ -2,10 +2,14 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from livecalc.domain.errors import InvalidInput
 
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}", re.ASCII)
+_METADATA_KEY = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII)
+_METADATA_VALUE = re.compile(r"[ -~]*", re.ASCII)
+_METADATA_LENGTH = 8000
 _NAME_LENGTH = 1024
 _SEGMENT_BYTES = 200
 
@@ -25,7 +29,7 @@ def check_blob(name: str) -> str:
     without control, format or unassigned characters, backslash, `%`, or a dot at the end (Azure drops it).
     """
     if len(name) > _NAME_LENGTH:
-        msg = f"blob name {name[:40]!r}... is not valid: it has {len(name)} characters, at most {_NAME_LENGTH} are allowed"
+        msg = f"blob name {name[:40]!r}... is not valid: it has {len(name)} characters, {_NAME_LENGTH} are allowed"
         raise InvalidInput(msg)
     for segment in name.split("/"):
         if not _is_segment(segment):
@@ -34,14 +38,42 @@ def check_blob(name: str) -> str:
     return name
 
 
+def check_prefix(prefix: str) -> str:
+    """Return what names may begin with, perhaps in the middle of a segment, or raise InvalidInput."""
+    *above, last = prefix.split("/")
+    if len(prefix) > _NAME_LENGTH or not all(map(_is_segment, above)) or not _is_text(last):
+        raise InvalidInput(f"prefix {prefix[:80]!r} is not valid: no blob's name can begin with it")
+    return prefix
+
+
+def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """Return a blob's metadata or raise InvalidInput.
+
+    Keys are a-z, 0-9 and `_`, values printable ASCII without space at either end, all together at most 8,000
+    characters: what every store can keep.
+    """
+    checked = dict(metadata or {})
+    for key, value in checked.items():
+        if _METADATA_KEY.fullmatch(key) is None or _METADATA_VALUE.fullmatch(value) is None or value != value.strip():
+            msg = f"metadata {key[:40]!r}: {value[:40]!r} is not valid: use a-z, 0-9 and '_' for keys, ASCII for values"
+            raise InvalidInput(msg)
+    if sum(len(key) + len(value) for key, value in checked.items()) > _METADATA_LENGTH:
+        raise InvalidInput(f"a blob's metadata has more than {_METADATA_LENGTH} characters: store them as a blob")
+    return checked
+
+
 def is_segment(text: str) -> bool:
     """Tell whether a text may stand between two `/` of a blob name."""
     return "/" not in text and _is_segment(text)
 
 
 def _is_segment(segment: str) -> bool:
-    if segment in {"", ".", ".."} or segment.endswith(".") or any(char in "\\%" for char in segment):
+    if segment in {"", ".", ".."} or segment.endswith("."):
         return False
-    if any(unicodedata.category(char).startswith("C") for char in segment):
+    return _is_text(segment)
+
+
+def _is_text(text: str) -> bool:
+    if any(char in "\\%" or unicodedata.category(char).startswith("C") for char in text):
         return False
-    return len(segment.encode("utf-8", "replace")) <= _SEGMENT_BYTES
+    return len(text.encode()) <= _SEGMENT_BYTES

@@ -1,4 +1,10 @@
-"""`livecalc.config.json`: the shape of a model's configuration and the rules between its parts."""
+"""The shape of `livecalc.config.json`, and what its parts say: engines' addresses, the order of nodes.
+
+The rules that make a configuration acceptable are in `modelrules`.
+"""
+
+import keyword
+import re
 
 from msgspec import Struct, field
 
@@ -9,6 +15,10 @@ MANIFEST_FILE = "manifest.json"
 DEFAULT_BLOCK = 40
 BUS = "bus://"
 RESULTS = "bus://results/"
+
+_PYTHON = re.compile(r"python://(?P<path>[^:]+\.py):(?P<function>[A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
+_WASM = re.compile(r"wasm://(?P<path>[^:]+\.wasm)", re.ASCII)
+_SHOWN = 200
 
 
 class Scenarios(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +60,28 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     assumptions: list[Assumption] = field(default_factory=list[Assumption])
     pipeline: Pipeline
     results: list[str]
+
+
+class Engine(Struct, frozen=True, kw_only=True):
+    """An engine's address in parts: the scheme, the file in the bundle, and for Python the function."""
+
+    scheme: str
+    """`python` or `wasm`."""
+    path: str
+    function: str = ""
+
+
+def parse_engine(address: str) -> Engine:
+    """Take an engine's address apart. Raises InvalidInput when it has neither of the two forms."""
+    if match := _PYTHON.fullmatch(address):
+        if keyword.iskeyword(match["function"]):
+            raise InvalidInput(f"engine {address!r} names {match['function']!r}, which is a word of Python's own")
+        return Engine(scheme="python", path=match["path"], function=match["function"])
+    if match := _WASM.fullmatch(address):
+        return Engine(scheme="wasm", path=match["path"])
+    raise InvalidInput(
+        f"engine {address[:_SHOWN]!r} does not resolve: it looks like python://file.py:function or wasm://file.wasm"
+    )
 
 
 def order_nodes(nodes: list[Node]) -> list[Node]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from livecalc.domain.buckets import namespace_name
+from livecalc.domain.buckets import is_bucket_id, namespace_name
 from livecalc.domain.retention import Retention
 from livecalc.domain.tenants import Principal, tenant_key
 from livecalc.domain.timestamps import format_timestamp, parse_timestamp
@@ -26,9 +26,12 @@ FINALIZED_AT = "finalized-at"
 RETENTION = "retention"
 REAP_REASON = "reap-reason"
 REAP_HOLDER = "reap-holder"
-REAP_RENEWED_AT = "reap-renewed-at"
-REAP_ARCHIVE = "reap-archive"
+REAP_USER = "reap-user"
+REAP_REQUEST = "reap-request"
 REAP_STARTED_AT = "reap-started-at"
+REAP_RENEWED_AT = "reap-renewed-at"
+REAP_RENEWALS = "reap-renewals"
+REAP_ARCHIVE = "reap-archive"
 REAP_VOLUMES = "reap-volumes"
 
 
@@ -99,13 +102,25 @@ class NamespaceRecord(Struct, frozen=True, kw_only=True):
 
 
 def is_ours(record: NamespaceRecord) -> bool:
-    """Tell whether all five labels are there and the name is the bucket's; nothing else may ever be touched."""
-    return (
-        all(record.labels.get(key) == value for key, value in LABELS.items())
-        and bool(record.tenant_key)
-        and bool(record.bucket_id)
-        and record.name == namespace_name(record.bucket_id)
-    )
+    """Tell whether all five labels are there and say the same as the name and the tenant's claim.
+
+    Nothing else may ever be touched.
+    """
+    return why_not_ours(record) is None
+
+
+def why_not_ours(record: NamespaceRecord) -> str | None:
+    """Say in what a namespace differs from what we make; None when it is ours."""
+    for key, value in LABELS.items():
+        if record.labels.get(key) != value:
+            return f"its label {key} is not {value}"
+    if not record.tenant_key:
+        return "it has no tenant-id label"
+    if tenant_key(record.tenant_id) != record.tenant_key:
+        return "its tenant-id annotation and label do not fit"
+    if not is_bucket_id(record.bucket_id) or record.name != namespace_name(record.bucket_id):
+        return "its name is not that of its bucket-id label"
+    return None
 
 
 def new_labels(bucket_id: str, tenant_id: str) -> dict[str, str]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+DIGEST_BYTES = 32
+
 
 class OutputDigest(Struct, frozen=True, kw_only=True):
     """What the hash of one output covers: its dtype, whole shape, block size and block digests in order."""

@@ -5,13 +5,14 @@ import re
 from msgspec import Struct
 
 ANNOTATION = "memory-sentinel-violations"
-_VIOLATION = re.compile(r"offset:(\d{1,20}),expected:0x([0-9A-Fa-f]{1,64}),actual:0x([0-9A-Fa-f]{1,64})", re.ASCII)
+_VIOLATION = re.compile(r"offset:(-?\d{1,20}),expected:0x([0-9A-Fa-f]{1,64}),actual:0x([0-9A-Fa-f]{1,64})", re.ASCII)
 
 
 class Violation(Struct, frozen=True):
-    """A canary that was overwritten: the first differing byte's offset, and the canary's bytes in hex."""
+    """A canary that was overwritten, or an input that was changed; bytes in hex."""
 
     offset: int
+    """Of the first differing byte, from the buffer's first byte: negative is before it, the size is the first past its end."""
     expected: str
     actual: str
 

@@ -66,3 +66,15 @@ class FinishedRecord(Struct, frozen=True, kw_only=True):
     started_at: str | None = None
     finished_at: str
     audit_head: str | None = None
+
+
+class RecomputedRecord(Struct, frozen=True, kw_only=True):
+    """`jobs/{job_id}/recomputed/{timestamp}-{nonce}.json`."""
+
+    format: int = 1
+    job_id: str
+    at: str
+    match: bool
+    duration_seconds: float
+    result_hash: str | None
+    message: str

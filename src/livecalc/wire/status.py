@@ -1,4 +1,4 @@
-"""Body of `/v1/platform/status`: who the caller is, and what answers."""
+"""Bodies of `/v1/platform/status` (who the caller is, and what answers), `/healthz` and `/readyz`."""
 
 from msgspec import Struct
 
@@ -13,3 +13,13 @@ class Status(Struct, frozen=True, kw_only=True):
     user_id: str
     token_expires_at: str | None
     versions: dict[str, str]
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """Whether the process lives, and for readiness whether each part that it depends on answers."""
+
+    status: str
+    """`ok`."""
+    version: str
+    checks: dict[str, str]
+    """`ok` by part: `cluster`, `blobs`; empty for liveness."""

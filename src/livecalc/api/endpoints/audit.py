@@ -1,0 +1,35 @@
+"""`/v1/platform/audit`: who did what, and whether the record of it is whole."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+from starlette.responses import Response
+
+from livecalc.api.call import Call, answer
+from livecalc.api.query import Timestamp
+
+
+class AuditQuery(Struct, frozen=True, kw_only=True):
+    """Which records."""
+
+    since: Annotated[Timestamp | None, Meta(description="Only those from this time on.")] = None
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="At most so many, the newest.")] = 100
+
+
+class HeadsQuery(Struct, frozen=True, kw_only=True):
+    """What the chain must still contain."""
+
+    head: Annotated[
+        list[str], Meta(description="A head noted elsewhere: the hash of a record; may be given many times.")
+    ] = field(default_factory=list[str])
+
+
+async def list_audit(call: Call[AuditQuery]) -> Response:
+    """Newest first."""
+    entries = await call.platform.audit.read(call.principal.tenant_id, since=call.query.since, limit=call.query.limit)
+    return answer(entries)
+
+
+async def verify_audit(call: Call[HeadsQuery]) -> Response:
+    """Walk the chain from its first record to its head."""
+    return answer(await call.platform.audit.verify(call.principal.tenant_id, heads=call.query.head))

@@ -1,0 +1,57 @@
+"""`/v1/platform/diagnostics`: the archives of reaped namespaces, and every blob in them."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from starlette.responses import Response
+
+from livecalc.api.call import Call, answer
+from livecalc.api.ranges import read_range
+from livecalc.api.route import NoQuery
+from livecalc.api.streams import Stream
+from livecalc.wire import media
+
+_MEDIA_TYPES = {"json": media.JSON, "log": media.TEXT}
+
+
+class ArchivesQuery(Struct, frozen=True, kw_only=True):
+    """Whose archives."""
+
+    bucket_id: Annotated[str | None, Meta(description="Only this bucket's.")] = None
+
+
+async def list_archives(call: Call[ArchivesQuery]) -> Response:
+    """The newest of a bucket last."""
+    return answer(await call.platform.diagnostics.list_archives(call.principal, call.query.bucket_id))
+
+
+async def get_manifest(call: Call[NoQuery]) -> Response:
+    """The manifest as it is stored, byte for byte."""
+    manifest = await call.platform.diagnostics.manifest(call.principal, call.path("bucket_id"), call.path("timestamp"))
+    return Response(manifest, media_type=media.JSON)
+
+
+async def verify_archive(call: Call[NoQuery]) -> Response:
+    """Check every blob against the manifest."""
+    found = await call.platform.diagnostics.verify(call.principal, call.path("bucket_id"), call.path("timestamp"))
+    return answer(found)
+
+
+async def get_blob(call: Call[NoQuery]) -> Response:
+    """A blob, or a range of it; written once, its hash is its ETag."""
+    path = f"{call.path('bucket_id')}/{call.path('timestamp')}/{call.path('path')}"
+    info = await call.platform.diagnostics.stat_blob(call.principal, path)
+    etag = f'"{info.sha256}"' if info.sha256 else ""
+    headers = {"Accept-Ranges": "bytes"} | ({"ETag": etag} if etag else {})
+    asked = call.request.headers
+    if etag and etag in (each.strip() for each in asked.get("if-none-match", "").split(",")):
+        return Response(status_code=304, headers=headers)
+    wanted = asked.get("range") if asked.get("if-range", etag) == etag else None
+    part = read_range(wanted, info.size)
+    first, stop = part or (0, info.size)
+    headers["Content-Length"] = str(stop - first)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {first}-{stop - 1}/{info.size}"
+    chunks = call.platform.diagnostics.read_blob(call.principal, path, offset=first, length=stop - first)
+    media_type = _MEDIA_TYPES.get(path.rpartition(".")[2], media.BYTES)
+    return Stream(chunks, media_type, status=200 if part is None else 206, headers=headers)

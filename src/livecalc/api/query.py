@@ -1,0 +1,84 @@
+"""Read query parameters into a Struct: unknown, repeated, missing and wrong ones are refused in one clear sentence."""
+
+from datetime import datetime
+from typing import Annotated, Any, TypeVar, get_args
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import FieldInfo
+
+from livecalc.domain.errors import InvalidInput
+
+Q = TypeVar("Q", bound=Struct)
+Timestamp = Annotated[datetime, Meta(tz=True)]
+_MOST_PARAMETERS = 100
+_SHOWN = 60
+
+
+def read_query(kind: type[Q], raw: bytes) -> Q:
+    """Read a query string; list fields may be given many times. Raises InvalidInput."""
+    given = _split(raw)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for name in given:
+        if name not in fields:
+            known = f"it takes {', '.join(fields)}" if fields else "it takes none"
+            raise InvalidInput(f"query parameter {name[:_SHOWN]!r} is unknown to this endpoint: {known}")
+    values = {name: _read(field, given[name]) for name, field in fields.items() if name in given}
+    for name, field in fields.items():
+        if name not in values and field.required:
+            raise InvalidInput(f"query parameter {name} is missing")
+    return kind(**values)
+
+
+def _split(raw: bytes) -> dict[str, list[str]]:
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise InvalidInput("the query is not valid: use percent-encoded UTF-8, and not too many parameters") from None
+    given: dict[str, list[str]] = {}
+    for name, value in pairs:
+        given.setdefault(name, []).append(value)
+    return given
+
+
+def _read(field: FieldInfo, values: list[str]) -> Any:
+    name = field.encode_name
+    if _is_list(field.type):
+        return [_convert(name, value, get_args(field.type)[0]) for value in values]
+    if len(values) > 1:
+        raise InvalidInput(f"query parameter {name} is given {len(values)} times: give it once")
+    return _convert(name, values[0], field.type)
+
+
+def _is_list(kind: Any) -> bool:
+    return getattr(kind, "__origin__", None) is list
+
+
+def _convert(name: str, value: str, kind: Any) -> Any:
+    # Lax conversion reads numbers and booleans from text, and would read "5" as a time and "null" as None.
+    kind = _without_none(kind)
+    strict = kind is Timestamp
+    try:
+        return msgspec.convert(value, kind, strict=strict)
+    except msgspec.ValidationError:
+        raise InvalidInput(f"query parameter {name}={value[:_SHOWN]!r} is not valid: use {_wanted(kind)}") from None
+
+
+def _without_none(kind: Any) -> Any:
+    choices = [each for each in get_args(kind) if each is not type(None)]
+    is_optional = type(None) in get_args(kind)
+    return choices[0] if is_optional and len(choices) == 1 else kind
+
+
+def _wanted(kind: Any) -> str:
+    from msgspec import inspect
+
+    found = inspect.type_info(kind)
+    if isinstance(found, inspect.Metadata):
+        found = found.type
+    if isinstance(found, inspect.IntType):
+        return f"a whole number from {found.ge} to {found.le}"
+    if isinstance(found, inspect.EnumType):
+        return "one of " + ", ".join(str(choice.value) for choice in found.cls)
+    return "true or false" if isinstance(found, inspect.BoolType) else "a time such as 2026-01-25T01:00:00Z"

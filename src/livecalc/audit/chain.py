@@ -1,0 +1,135 @@
+"""One tenant's records as blobs: each has the next number and names the hash before it.
+
+A number is taken by writing its blob once, so writers agree on the order. What a record says is not decided here.
+"""
+
+import asyncio
+
+import msgspec
+from msgspec import Struct
+
+from livecalc.blobs.port import BlobStore, read_all
+from livecalc.domain.audit import GENESIS, AuditRecord, seal
+from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
+from livecalc.domain.tenants import tenant_key
+
+_DECODER = msgspec.json.Decoder(AuditRecord, strict=True)
+
+
+class Head(Struct, frozen=True):
+    """The end of a chain; of an empty one number 0 and the genesis hash."""
+
+    sequence: int = 0
+    hash: str = GENESIS
+
+
+class Chain:
+    """The chain of one tenant, and where this process last saw its end."""
+
+    def __init__(self, blobs: BlobStore, tenant_id: str) -> None:
+        self._blobs = blobs
+        self.tenant_id = tenant_id
+        self.container = f"audit-{tenant_key(tenant_id)}"
+        self._seen = Head()
+        self._turn = asyncio.Lock()
+
+    async def append(self, record: AuditRecord, *, unless_like_since: str | None = None) -> AuditRecord:
+        """Number, seal and store a record; with `unless_like_since` return one like it from that time on instead.
+
+        Raises Unavailable, and Damaged when the record before cannot be read.
+        """
+        async with self._turn:
+            checked = 0
+            while True:
+                if unless_like_since is not None:
+                    head = await self.head()
+                    like = await self._find_like(record, head.sequence, checked, unless_like_since)
+                    if like is not None:
+                        return like
+                    checked = head.sequence
+                placed = _place(record, self._seen)
+                if await self._store(placed):
+                    return placed
+
+    async def _store(self, placed: AuditRecord) -> bool:
+        """Take the record's number; False, and at the chain's end again, when another writer has it."""
+        try:
+            await self._blobs.write(self.container, blob_name(placed.sequence), encode(placed))
+        except AlreadyExists:
+            taken = await self.read(placed.sequence)
+            self._seen = Head(taken.sequence, taken.hash)
+            if taken == placed:  # our own, from a try whose answer was lost
+                return True
+            await self.head()
+            return False
+        self._seen = Head(placed.sequence, placed.hash)
+        return True
+
+    async def head(self) -> Head:
+        """Find the end: onwards from where it was last seen in steps that double, then halve. Raises as `read`."""
+        low, step = self._seen.sequence, 1
+        while await self._exists(low + step):
+            low += step
+            step *= 2
+        while step > 1:
+            step //= 2
+            if await self._exists(low + step):
+                low += step
+        if low > self._seen.sequence:
+            head = Head(low, (await self.read(low)).hash)
+            if low > self._seen.sequence:  # an append may have seen more meanwhile
+                self._seen = head
+        return self._seen
+
+    async def read(self, sequence: int) -> AuditRecord:
+        """Read a record. Raises NotFound, Unavailable, and Damaged when it is no record."""
+        return decode(sequence, await read_all(self._blobs, self.container, blob_name(sequence)))
+
+    async def _exists(self, sequence: int) -> bool:
+        try:
+            await self._blobs.stat(self.container, blob_name(sequence))
+        except NotFound:
+            return False
+        return True
+
+    async def _find_like(self, record: AuditRecord, start: int, end: int, since: str) -> AuditRecord | None:
+        """Look back from number `start` to the one after `end`, or to the first record older than `since`."""
+        for sequence in range(start, end, -1):
+            try:
+                found = await self.read(sequence)
+            except NotFound:
+                continue  # deleted by someone; `verify` tells, and the operation at hand can still be audited
+            if found.timestamp < since:
+                return None
+            if _essence(found) == _essence(record):
+                return found
+        return None
+
+
+def blob_name(sequence: int) -> str:
+    """Name the blob of a record."""
+    return f"{sequence:012}"
+
+
+def encode(record: AuditRecord) -> bytes:
+    """Write a record; there is one way, so that any other bytes are an edit."""
+    return msgspec.json.encode(record, order="sorted")
+
+
+def decode(sequence: int, content: bytes) -> AuditRecord:
+    """Read what `encode` wrote. Raises Damaged."""
+    try:
+        record = _DECODER.decode(content)
+    except msgspec.MsgspecError as error:
+        raise Damaged(f"audit record {sequence} cannot be read ({error}): see `livecalc audit verify`") from error
+    if encode(record) != content:
+        raise Damaged(f"audit record {sequence} is not as it was written: see `livecalc audit verify`")
+    return record
+
+
+def _place(record: AuditRecord, head: Head) -> AuditRecord:
+    return seal(msgspec.structs.replace(record, sequence=head.sequence + 1, previous=head.hash))
+
+
+def _essence(record: AuditRecord) -> tuple[str | None, ...]:
+    return record.request_id, record.operation, record.phase, record.namespace, record.bucket_id

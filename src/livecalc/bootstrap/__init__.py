@@ -1,0 +1,1 @@
+"""The only importer of adapters: `service` builds the platform, `worker` the process inside a pod."""

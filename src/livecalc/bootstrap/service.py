@@ -1,0 +1,223 @@
+"""Build the platform from settings: each port is named once and handed one adapter. Closed in reverse order."""
+
+import getpass
+import platform
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+
+from msgspec import Struct
+
+import livecalc
+from livecalc.audit.log import AuditLog
+from livecalc.blobs.port import BlobStore
+from livecalc.bootstrap.home import Home, open_home
+from livecalc.bundles.limits import Limits
+from livecalc.bundles.store import BundleStore
+from livecalc.cluster.port import Cluster
+from livecalc.domain.errors import InvalidInput
+from livecalc.identity.port import KeySource
+from livecalc.identity.verifier import Verifier
+from livecalc.jobs.launch import Launcher, WorkerSpec
+from livecalc.jobs.logs import JobLogs
+from livecalc.jobs.service import Jobs
+from livecalc.jobs.views import JobViews
+from livecalc.lifecycle.diagnostics import Diagnostics
+from livecalc.lifecycle.namespaces import NamespaceManager
+from livecalc.lifecycle.policy import ReaperPolicy
+from livecalc.lifecycle.reaper import Reaper
+from livecalc.mttc.verify import Recomputer
+from livecalc.records.book import JobBook
+from livecalc.records.collect import Collector
+from livecalc.services import Platform
+from livecalc.settings import Settings
+
+LOCAL_TENANT = "local"
+
+
+class Adapters(Struct, frozen=True, kw_only=True):
+    """One adapter for each port."""
+
+    cluster: Cluster
+    blobs: BlobStore
+    keys: KeySource
+    issuer: str | None
+    audience: str | None
+    published: KeySource | None = None
+    """The keys that the API shows at its own JWKS address; None when another party publishes them."""
+
+
+@asynccontextmanager
+async def open_platform(settings: Settings) -> AsyncGenerator[Platform, None]:
+    """Open adapters, assemble the platform on them, close them in reverse.
+
+    Raises InvalidInput for settings that this version cannot serve, Unavailable or Damaged for a bad home.
+    """
+    async with AsyncExitStack() as stack:
+        adapters = await open_adapters(settings, stack)
+        yield assemble(settings, adapters)
+
+
+async def open_adapters(settings: Settings, stack: AsyncExitStack) -> Adapters:
+    """Open the adapters that the settings name; `stack` closes them."""
+    from livecalc.blobs.directory import DirectoryStore
+    from livecalc.cluster.local import LocalCluster
+
+    _refuse_unserved(settings)
+    home = open_home(settings.target.home_folder)
+    cluster = LocalCluster(home.cluster)
+    stack.push_async_callback(cluster.close)
+    blobs = DirectoryStore(home.blobs)
+    stack.push_async_callback(blobs.close)
+    keys, issuer, audience, published = _identity(settings, home)
+    stack.push_async_callback(keys.close)
+    return Adapters(cluster=cluster, blobs=blobs, keys=keys, issuer=issuer, audience=audience, published=published)
+
+
+def assemble(settings: Settings, adapters: Adapters) -> Platform:
+    """Build the services on open adapters. Does no I/O."""
+    cluster, blobs = adapters.cluster, adapters.blobs
+    audit = AuditLog(blobs, policy=settings.lifecycle.archive_policy, now=utc_now)
+    book = JobBook(blobs)
+    collector = Collector(book, cluster, audit)
+    diagnostics = Diagnostics(blobs, settings.store.diagnostics)
+    bundles = BundleStore(blobs, limits=bundle_limits(settings))
+    reaper = Reaper(
+        cluster=cluster,
+        blobs=blobs,
+        audit=audit,
+        book=book,
+        collector=collector,
+        policy=ReaperPolicy(
+            idle_limit=timedelta(hours=settings.lifecycle.inactivity_hours),
+            archive_policy=settings.lifecycle.archive_policy,
+            concurrency=settings.lifecycle.concurrency,
+            max_reaps=settings.lifecycle.max_reaps,
+            diagnostics=settings.store.diagnostics,
+        ),
+        now=utc_now,
+    )
+    namespaces = NamespaceManager(cluster=cluster, audit=audit, reaper=reaper)
+    launcher = Launcher(
+        cluster=cluster,
+        blobs=blobs,
+        book=book,
+        worker=worker_spec(settings),
+        bundles_container=bundles.container,
+    )
+    jobs = Jobs(
+        cluster=cluster,
+        namespaces=namespaces,
+        bundles=bundles,
+        book=book,
+        collector=collector,
+        launcher=launcher,
+        views=JobViews(book, blobs, diagnostics),
+        logs=JobLogs(cluster, collector, diagnostics),
+        audit=audit,
+        deadline_seconds=settings.jobs.deadline_hours * 3600,
+    )
+    recomputer = Recomputer(
+        cluster=cluster,
+        namespaces=namespaces,
+        bundles=bundles,
+        book=book,
+        collector=collector,
+        launcher=launcher,
+        audit=audit,
+        target_seconds=settings.jobs.mttc_target,
+    )
+    return Platform(
+        now=utc_now,
+        cluster=cluster,
+        blobs=blobs,
+        verifier=Verifier(adapters.keys, issuer=adapters.issuer, audience=adapters.audience),
+        published_keys=adapters.published,
+        audit=audit,
+        bundles=bundles,
+        namespaces=namespaces,
+        reaper=reaper,
+        jobs=jobs,
+        recomputer=recomputer,
+        diagnostics=diagnostics,
+    )
+
+
+def utc_now() -> datetime:
+    """This process's clock; what is idle is decided by the cluster's."""
+    return datetime.now(UTC)
+
+
+def local_token(
+    settings: Settings, *, tenant: str | None = None, user: str | None = None, ttl: timedelta = timedelta(hours=1)
+) -> str:
+    """Sign a token with the home's own key pair; by default for tenant `local` and the user of this machine."""
+    from livecalc.identity.local import LocalIdentity
+
+    if settings.identity.jwks_url is not None:
+        raise InvalidInput("tokens come from the Assumptions Manager here (ASSUMPTIONS_MANAGER_JWKS_URL is set)")
+    identity = LocalIdentity(open_home(settings.target.home_folder).identity)
+    return identity.issue(tenant_id=tenant or LOCAL_TENANT, user_id=user or _user(), ttl=ttl)
+
+
+def bundle_limits(settings: Settings) -> Limits:
+    """The limits on bundles, in bytes, files, and unpacked to packed."""
+    limits = settings.bundles
+    return Limits(bytes=limits.mib << 20, files=limits.files, ratio=limits.ratio)
+
+
+def worker_spec(settings: Settings) -> WorkerSpec:
+    """How workers are started as processes of this machine."""
+    versions = {
+        "livecalc": livecalc.__version__,
+        "python": platform.python_version(),
+        "numpy": version("numpy"),
+        "pyarrow": version("pyarrow"),
+    }
+    limits = bundle_limits(settings)
+    return WorkerSpec(
+        image=settings.jobs.image or f"local/livecalc-{livecalc.__version__}-python-{versions['python']}",
+        command=(sys.executable, "-m", "livecalc.bootstrap.worker"),
+        env={"LIVECALC_CLUSTER": "local", "LIVECALC_HOME": str(settings.target.home_folder)},
+        versions=versions,
+        limits={
+            "bundle_bytes": limits.bytes,
+            "bundle_files": limits.files,
+            "bundle_ratio": limits.ratio,
+            "log_bytes": settings.jobs.log_limit_mib << 20,
+            "memory_bytes": WorkerSpec.memory,
+        },
+    )
+
+
+def _identity(settings: Settings, home: Home) -> tuple[KeySource, str | None, str | None, KeySource | None]:
+    if settings.identity.jwks_url is not None:
+        from livecalc.identity.jwks import JwksUrl
+
+        return JwksUrl(settings.identity.jwks_url), settings.identity.issuer, settings.identity.audience, None
+    from livecalc.identity.local import AUDIENCE, ISSUER, LocalIdentity
+
+    local = LocalIdentity(home.identity)
+    return local, ISSUER, AUDIENCE, local
+
+
+def _refuse_unserved(settings: Settings) -> None:
+    if settings.target.cluster != "local":
+        raise InvalidInput(
+            f"LIVECALC_CLUSTER={settings.target.cluster} is not served by this version: unset it to run on this machine"
+        )
+    for name, value in (
+        ("AZURE_BLOB_CONNECTION_STRING", settings.store.connection_string),
+        ("AZURE_BLOB_ACCOUNT_URL", settings.store.account_url),
+    ):
+        if value is not None:
+            raise InvalidInput(f"{name} is set, but this version stores blobs under LIVECALC_HOME only: unset it")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

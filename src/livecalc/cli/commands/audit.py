@@ -1,0 +1,57 @@
+"""`livecalc audit`: who did what, and whether the record is whole."""
+
+import click
+
+from livecalc.cli.format import count, short
+from livecalc.cli.lazy import Group
+from livecalc.cli.output import bad, emit, emit_json, good, json_option
+from livecalc.cli.session import connected
+
+EXAMPLE = """
+livecalc audit list --since 2026-01-01T00:00:00Z
+livecalc audit verify
+"""
+_CHECK_FAILED = 3
+
+
+@click.group("audit", cls=Group, example=EXAMPLE)
+def command() -> None:
+    """Show who did what, and verify the record."""
+
+
+@command.command("list", example="livecalc audit list --limit 20")
+@click.option("--since", metavar="TIME", help="Only records from this time on, such as 2026-01-25T00:00:00Z.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many records.")
+@json_option
+def list_command(since: str | None, limit: int, *, as_json: bool) -> None:
+    """List your tenant's audit records, newest first."""
+    from livecalc.cli.views.audit import list_audit
+
+    with connected() as client:
+        entries = client.audit(since=since, limit=limit)
+    if as_json:
+        emit_json(entries)
+    else:
+        emit(list_audit(entries))
+
+
+@command.command("verify", example="livecalc audit verify --head 3fa0b1c2d944")
+@click.option("--head", "heads", multiple=True, metavar="HASH", help="A head noted elsewhere; may be given many times.")
+@json_option
+@click.pass_context
+def verify_command(ctx: click.Context, heads: tuple[str, ...], *, as_json: bool) -> None:
+    """Check the chain of hashes from its first record to its head.
+
+    Finds every edit and deletion, and truncation back to the newest head that is known elsewhere: a --head must
+    still be in the record. Exits 3 when the record does not hold.
+    """
+    with connected() as client:
+        found = client.verify_audit(heads)
+    if as_json:
+        emit_json(found)
+    elif found.holds:
+        emit(good(f"{count(found.records, 'record')} hold, head {short(found.head)}"))
+    else:
+        emit(bad(f"record {found.first_bad} does not hold: {found.reason}"))
+    if not found.holds:
+        ctx.exit(_CHECK_FAILED)

@@ -1,0 +1,84 @@
+"""Tells a story in numbered, timed steps: as text while it happens, or at its end as one JSON object."""
+
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from livecalc.cli.format import duration
+from livecalc.cli.output import emit, note
+
+_NAME_WIDTH = 10
+_LINE_WIDTH = 76
+_INDENT = " " * (_NAME_WIDTH + 5)
+
+
+class Step:
+    """What one step has to say, and the figures behind it."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.figures: dict[str, Any] = {}
+
+    def say(self, line: str) -> None:
+        """Add a line of text, or several."""
+        self.lines += line.splitlines()
+
+    def know(self, **figures: Any) -> None:
+        """Add figures for machines."""
+        self.figures.update(figures)
+
+
+class Narrator:
+    """Numbers the steps, times each, and prints it when it is done; silent when it shall only collect."""
+
+    def __init__(self, names: tuple[str, ...], *, silent: bool) -> None:
+        self._names = names
+        self._silent = silent
+        self._start = time.monotonic()
+        self.steps: list[dict[str, Any]] = []
+
+    @property
+    def seconds(self) -> float:
+        """Since the story began."""
+        return time.monotonic() - self._start
+
+    @contextmanager
+    def step(self, *, quiet: bool = False) -> Generator[Step]:
+        """Tell the next step; `quiet` when the step shows its own progress. A step that fails is not told."""
+        name = self._names[len(self.steps)]
+        step = Step()
+        start = time.monotonic()
+        with _working(self._label(name), quiet=quiet or self._silent):
+            yield step
+        seconds = time.monotonic() - start
+        if not self._silent:
+            self._print(self._label(name), step.lines, seconds)
+        self.steps.append({"step": name, "seconds": round(seconds, 3), **step.figures})
+
+    def _label(self, name: str) -> str:
+        return f"{len(self.steps) + 1}/{len(self._names)} {name:<{_NAME_WIDTH}} "
+
+    def _print(self, label: str, lines: list[str], seconds: float) -> None:
+        first, *others = lines
+        emit(f"{label}{first:<{_LINE_WIDTH - len(label)}}  {duration(seconds):>6}")
+        for line in others:
+            emit(_INDENT + line)
+
+
+@contextmanager
+def _working(label: str, *, quiet: bool) -> Generator[None]:
+    """On a terminal, show that something is going on."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(label.strip()):
+        yield
+
+
+def remark(text: str) -> None:
+    """Say something beside the story, on standard error."""
+    note(text)

@@ -1,0 +1,65 @@
+"""From what a person calls a model (a folder, an example, a file, a hash) to a bundle."""
+
+import re
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livecalc.cli.format import count, short, size
+from livecalc.cli.output import note
+
+if TYPE_CHECKING:
+    from livecalc.bundles.contents import VerifiedBundle
+    from livecalc.bundles.limits import Limits
+    from livecalc.client import Client
+
+_HASH = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
+
+
+def bring(client: "Client", model: str) -> str:
+    """Bring a model to the platform and return its bundle's whole hash; a hash is only looked up.
+
+    Raises NotFound, InvalidInput (bundle refused) and what the platform says.
+    """
+    if not Path(model).exists() and _HASH.fullmatch(model):
+        return client.resolve_bundle(model)
+    with bundle_of(model) as bundle:
+        return client.push(bundle.path).model_bundle_hash
+
+
+@contextmanager
+def bundle_of(model: str) -> "Generator[VerifiedBundle]":
+    """Verify a bundle's file, or pack a folder or example for as long as the block lasts."""
+    from livecalc.bundles.examples import model_folder
+    from livecalc.bundles.pack import pack
+    from livecalc.bundles.verify import verify
+
+    path = Path(model)
+    if path.is_file():
+        yield verify(path, limits())
+        return
+    folder = model_folder(model)
+    with tempfile.TemporaryDirectory(prefix="livecalc-pack-") as scratch:
+        packed = pack(folder, Path(scratch) / "model.zip", limits=limits())
+        note(f"Packed  {describe(packed)}")
+        for sentence in packed.notes:
+            note(f"Note    {sentence}")
+        yield packed
+
+
+def describe(bundle: "VerifiedBundle") -> str:
+    """A bundle in one line: `term-life v1: 5 files, 412 KiB, bundle 7c1e0b94d2aa`."""
+    config = bundle.config
+    files = count(len(bundle.files), "file")
+    return f"{config.name} v{config.version}: {files}, {size(bundle.size)}, bundle {short(bundle.model_bundle_hash)}"
+
+
+def limits() -> "Limits":
+    """The limits on bundles that the settings give. Raises InvalidInput for a wrong setting."""
+    from livecalc.bundles.limits import MEBIBYTE, Limits
+    from livecalc.settings import load
+
+    chosen = load().bundles
+    return Limits(bytes=chosen.mib * MEBIBYTE, files=chosen.files, ratio=chosen.ratio)

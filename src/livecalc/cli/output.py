@@ -1,0 +1,35 @@
+"""Where words go: results to standard output, everything else to standard error."""
+
+from typing import Any
+
+import click
+
+
+def emit(text: str) -> None:
+    """Print a result."""
+    click.echo(text)
+
+
+def emit_json(value: Any) -> None:
+    """Print a wire value (or a list or dict of such) as indented JSON, with the HTTP field names."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def note(text: str) -> None:
+    """Say something that is not the result."""
+    click.echo(text, err=True)
+
+
+def good(text: str) -> str:
+    """A check that held."""
+    return click.style(f"✔ {text}".rstrip(), fg="green")
+
+
+def bad(text: str) -> str:
+    """A check that did not hold."""
+    return click.style(f"✘ {text}".rstrip(), fg="red")
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON with the HTTP field names, in full.")

@@ -1,0 +1,33 @@
+"""The platform that a command speaks to: a server by LIVECALC_URL, else the same application on this machine."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livecalc.cli.output import note
+
+if TYPE_CHECKING:
+    from livecalc.client import Client
+    from livecalc.settings import Settings
+
+
+@contextmanager
+def connected() -> "Generator[Client]":
+    """Open a client, say on standard error which platform and tenant it speaks to, and close it at the end."""
+    from livecalc.embedded import connect
+
+    with connect() as client:
+        note(f"Target: {client.target}")
+        yield client
+
+
+def own_target(settings: "Settings") -> str:
+    """The platform of this machine, for the processes that belong to it: `local, ~/.livecalc`."""
+    return f"{settings.target.cluster}, {short_path(settings.target.home_folder)}"
+
+
+def short_path(path: Path) -> str:
+    """A path as people write it: `~/.livecalc`."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) and path != home else str(path)

@@ -1,0 +1,53 @@
+"""Wait for a job on the terminal: progress, then what came of it. Ctrl-C detaches, it never cancels."""
+
+from typing import TYPE_CHECKING
+
+from livecalc.cli.format import between, short
+from livecalc.cli.output import bad, emit, emit_json, good, note
+from livecalc.cli.progress import scenarios
+from livecalc.domain.errors import Unavailable
+from livecalc.domain.jobs import JobState
+
+if TYPE_CHECKING:
+    from livecalc.client import Client
+    from livecalc.wire.jobs import Job
+
+_INTERRUPTED = 130
+
+
+def wait_for(client: "Client", job_id: str, *, as_json: bool) -> int:
+    """Follow a job to its end and print it; returns the exit code: 0 when it succeeded."""
+    try:
+        job = follow(client, job_id)
+    except KeyboardInterrupt:
+        note(f"\nDetached; {job_id} goes on. Watch again: livecalc jobs watch {job_id}")
+        return _INTERRUPTED
+    if as_json:
+        emit_json(job)
+    elif job.state == JobState.SUCCEEDED:
+        _show_success(client, job)
+    else:
+        emit(bad(f"{job.state.capitalize()}: {job.error or 'no reason was recorded'}"))
+        note(f"Log: livecalc jobs logs {job_id}")
+    return 0 if job.state == JobState.SUCCEEDED else 1
+
+
+def follow(client: "Client", job_id: str) -> "Job":
+    """Show a job's progress until it has ended, and return it then."""
+    last: Job | None = None
+    with scenarios("Run    ") as advance:
+        for job in client.watch(job_id):
+            last = job
+            advance(job.scenarios.done, job.scenarios.total)
+    if last is None:
+        raise Unavailable(f"the platform said nothing about job {job_id}: look with `livecalc jobs show {job_id}`")
+    return last
+
+
+def _show_success(client: "Client", job: "Job") -> None:
+    from livecalc.cli.views.jobs import summary
+
+    emit(good(f"Succeeded in {between(job.started_at, job.finished_at)}, result {short(job.result_hash)}"))
+    emit("")
+    emit(summary(client.result(job.job_id)))
+    note(f"Result: livecalc jobs result {job.job_id} --format parquet -o result.parquet")

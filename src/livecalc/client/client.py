@@ -1,0 +1,261 @@
+"""The client: one method for each thing the API can do, typed on both sides."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+
+from livecalc.client.events import follow
+from livecalc.client.http import Http, path
+from livecalc.client.job import JobHandle
+from livecalc.domain.buckets import NAMESPACE_PREFIX
+from livecalc.domain.errors import InvalidInput, NotFound, Unavailable
+from livecalc.domain.jobs import is_job_id
+from livecalc.wire import media
+from livecalc.wire.diagnostics import Archive, ArchiveVerification, AuditEntry, AuditVerification
+from livecalc.wire.jobs import BundlePushed, Job, Result, Submitted
+from livecalc.wire.mttc import Verified, VerifyRequest
+from livecalc.wire.namespaces import Namespace, NamespaceCreated, Reaped
+from livecalc.wire.status import Status
+
+Pack = Callable[[Path, Path], object]
+"""Packs a folder into a new file."""
+_FEWEST_CHARACTERS = 8
+_MOST_JOBS = 10_000
+
+
+class Client:
+    """Speaks to one platform as one user. Every method raises the errors of `domain.errors`.
+
+    Times are given as aware datetimes, or as texts like `2026-01-25T01:00:00Z`.
+    """
+
+    def __init__(self, http: httpx.Client, *, target: str, pack: Pack | None = None) -> None:
+        """`target` is what people call the platform; `pack` lets `submit` and `push` take folders."""
+        self._client = http
+        self._http = Http(http, target)
+        self._pack = pack
+        self.target = target
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<livecalc client of {self.target}>"
+
+    def close(self) -> None:
+        """Let go of connections; a platform in this process is closed."""
+        self._client.close()
+
+    def status(self) -> Status:
+        """See who you are, and what answers."""
+        return self._http.get(path("platform", "status"), Status)
+
+    def push(self, model: str | Path) -> BundlePushed:
+        """Upload a bundle file, or a model's folder, which is packed first."""
+        with ExitStack() as stack, self._bundle(Path(model), stack).open("rb") as file:
+            headers = {"Content-Type": media.BUNDLE}
+            return self._http.post_body(path("bundles"), BundlePushed, content=file, headers=headers)
+
+    def resolve_bundle(self, prefix: str) -> str:
+        """Complete the first digits, 8 or more, of a bundle's hash."""
+        return self._http.get(path("bundles", prefix), BundlePushed).model_bundle_hash
+
+    def submit(  # noqa: PLR0913  (the fields of a submit)
+        self,
+        model: str | Path,
+        *,
+        bucket: str,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        partitions: int | None = None,
+        deadline_seconds: float | None = None,
+        retention: str | None = None,
+    ) -> JobHandle:
+        """Run a model in a bucket: a folder, a bundle file, or the hash of a bundle that is there."""
+        fields: list[tuple[str, Any]] = [
+            (field, (None, str(value)))
+            for field, value in (
+                ("bucket_id", bucket),
+                ("name", name),
+                ("labels", msgspec.json.encode(labels).decode() if labels else None),
+                ("partitions", partitions),
+                ("deadline_seconds", deadline_seconds),
+                ("retention", retention),
+            )
+            if value is not None
+        ]
+        with ExitStack() as stack:
+            fields.append(self._model(model, stack))
+            submitted = self._http.post_body(path("jobs", "submit"), Submitted, files=fields)
+        return JobHandle(self, submitted)
+
+    def job(self, job_id: str) -> Job:
+        """Read a job, alive or long gone."""
+        return self._http.get(path("jobs", job_id), Job)
+
+    def jobs(
+        self,
+        *,
+        bucket_id: str | None = None,
+        state: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        since: datetime | str | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
+        """List jobs, newest first."""
+        wanted = [f"{key}={value}" for key, value in (labels or {}).items()]
+        return self._http.get(
+            path("jobs"), list[Job], bucket_id=bucket_id, state=state, label=wanted, since=since, limit=limit
+        )
+
+    def resolve_job(self, prefix: str) -> str:
+        """Complete the first characters, 8 or more, of a job id. Raises InvalidInput, which lists the candidates."""
+        if is_job_id(prefix):
+            return prefix
+        if len(prefix) < _FEWEST_CHARACTERS:
+            raise InvalidInput(f"job {prefix!r} is too short: give {_FEWEST_CHARACTERS} characters or more")
+        found = [job.job_id for job in self.jobs(limit=_MOST_JOBS) if job.job_id.startswith(prefix)]
+        if not found:
+            raise NotFound(f"there is no job {prefix!r}")
+        if len(found) > 1:
+            raise InvalidInput(f"job {prefix!r} is ambiguous: {', '.join(sorted(found)[:10])} begin so")
+        return found[0]
+
+    def handle(self, job_id: str) -> JobHandle:
+        """Take up a job that was submitted before."""
+        job = self.job(job_id)
+        return JobHandle(
+            self,
+            Submitted(
+                job_id=job.job_id,
+                bucket_id=job.bucket_id,
+                namespace=job.namespace,
+                model_bundle_hash=job.model_bundle_hash,
+                status_url=path("jobs", job.job_id),
+            ),
+        )
+
+    def watch(self, job_id: str) -> Iterator[Job]:
+        """Yield the job now, whenever it changes, and last when it has ended; survives a server's restart."""
+        return follow(lambda: self._http.stream(path("jobs", job_id, "events"), {"Accept": media.EVENTS}))
+
+    def logs(self, job_id: str, *, follow: bool = False) -> Iterator[bytes]:
+        """Stream what a job's workers print, or printed."""
+        return self._http.stream(path("jobs", job_id, "logs"), patient=follow, follow=follow)
+
+    def result(self, job_id: str) -> Result:
+        """Read the summary of a succeeded job's outputs."""
+        return self._http.get(path("jobs", job_id, "result"), Result)
+
+    def download_result(self, job_id: str, form: str, *, outputs: Sequence[str] = ()) -> Iterator[bytes]:
+        """Stream every value of a succeeded job's outputs as `arrow`, `parquet` or `csv` (or `json`: the summary)."""
+        if form not in media.RESULT_FORMATS:
+            raise InvalidInput(f"format {form!r} is unknown: use {', '.join(media.RESULT_FORMATS)}")
+        accept = {"Accept": media.RESULT_FORMATS[form]}
+        return self._http.stream(path("jobs", job_id, "result"), accept, patient=True, output=outputs)
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job; one that has ended stays as it is."""
+        return self._http.post(path("jobs", job_id, "cancel"), Job)
+
+    def namespaces(self, *, recomputations: bool = False) -> list[Namespace]:
+        """List all namespaces of the tenant, by name."""
+        return self._http.get_pages(
+            path("platform", "namespaces"), Namespace, limit=1000, recomputations=recomputations
+        )
+
+    def namespace(self, name: str) -> Namespace:
+        """Read one namespace."""
+        return self._http.get(path("platform", "namespaces", name), Namespace)
+
+    def create_namespace(self, bucket_id: str, *, retention: str | None = None) -> NamespaceCreated:
+        """Make a bucket's namespace, or find it active."""
+        return self._http.post(
+            path("platform", "namespaces"), NamespaceCreated, bucket_id=bucket_id, retention=retention
+        )
+
+    def finalize(self, name: str, *, force: bool = False) -> Namespace:
+        """Give a namespace no more work; `force` cancels the jobs that run."""
+        return self._http.post(path("platform", "namespaces", name, "finalize"), Namespace, patient=True, force=force)
+
+    def reap(self, name: str, *, bucket_id: str | None = None, force: bool = False) -> Reaped:
+        """Archive and delete a namespace now; its bucket is taken from its name when it is not given."""
+        bucket = bucket_id or name.removeprefix(NAMESPACE_PREFIX)
+        return self._http.post(
+            path("platform", "namespaces", name, "reap"), Reaped, patient=True, bucket_id=bucket, force=force
+        )
+
+    def verify(self, bucket_id: str, model_bundle_hash: str, *, job_id: str | None = None) -> Verified:
+        """Recompute a run and compare; without a job the latest that succeeded."""
+        request = VerifyRequest(bucket_id=bucket_id, model_bundle_hash=model_bundle_hash, job_id=job_id)
+        headers = {"Content-Type": media.JSON}
+        return self._http.post_body(
+            path("platform", "mttc", "verify"), Verified, content=msgspec.json.encode(request), headers=headers
+        )
+
+    def archives(self, bucket_id: str | None = None) -> list[Archive]:
+        """List archives, of one bucket or of all."""
+        return self._http.get(path("platform", "diagnostics"), list[Archive], bucket_id=bucket_id)
+
+    def manifest(self, bucket_id: str, timestamp: str) -> bytes:
+        """Read an archive's manifest, JSON, byte for byte as it is stored."""
+        return self._http.get_bytes(path("platform", "diagnostics", bucket_id, timestamp))
+
+    def blob(self, name: str, *, offset: int = 0) -> Iterator[bytes]:
+        """Stream a blob of an archive, `{bucket_id}/{timestamp}/...`, from an offset on."""
+        headers = {"Range": f"bytes={offset}-"} if offset else None
+        return self._http.stream(path("platform", "diagnostics", *name.split("/")), headers)
+
+    def verify_archive(self, bucket_id: str, timestamp: str) -> ArchiveVerification:
+        """Check every blob of an archive against its manifest."""
+        return self._http.get(path("platform", "diagnostics", bucket_id, timestamp, "verify"), ArchiveVerification)
+
+    def audit(self, *, since: datetime | str | None = None, limit: int = 100) -> list[AuditEntry]:
+        """Read who did what, newest first."""
+        return self._http.get(path("platform", "audit"), list[AuditEntry], since=since, limit=limit)
+
+    def verify_audit(self, *, head: str | Sequence[str] | None = None) -> AuditVerification:
+        """Check the audit record; `head` is one noted elsewhere, or several, which it must still contain."""
+        heads = [head] if isinstance(head, str) else head
+        return self._http.get(path("platform", "audit", "verify"), AuditVerification, head=heads)
+
+    def _model(self, model: str | Path, stack: ExitStack) -> tuple[str, Any]:
+        place = Path(model)
+        if not place.exists():
+            return "model_bundle_hash", (None, _hash(str(model)))
+        file = stack.enter_context(self._bundle(place, stack).open("rb"))
+        return "bundle", ("bundle.zip", file, media.BUNDLE)
+
+    def _bundle(self, place: Path, stack: ExitStack) -> Path:
+        if not place.is_dir():
+            if not place.is_file():
+                raise InvalidInput(f"{place} is neither a folder nor a bundle file")
+            return place
+        if self._pack is None:
+            raise InvalidInput(f"{place} is a folder, and this client packs none: run `livecalc bundle pack` first")
+        try:
+            scratch = stack.enter_context(TemporaryDirectory[str](prefix="livecalc-pack-"))
+        except OSError as error:
+            raise Unavailable(f"{place} cannot be packed: {error.strerror}") from None
+        target = Path(scratch, "bundle.zip")
+        self._pack(place, target)
+        return target
+
+
+def _hash(text: str) -> str:
+    digits = text.lower()
+    if len(digits) < _FEWEST_CHARACTERS or set(digits) - set("0123456789abcdef"):
+        raise InvalidInput(f"{text[:80]!r} is no folder, no bundle file, and no bundle's hash of 8 digits or more")
+    return digits

@@ -1,0 +1,1 @@
+"""Jobs for people: submit, watch, collect, read the result, cancel."""

@@ -1,0 +1,86 @@
+"""What a job's workers print or printed: from its pods while they live, from the archive after."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import anyio
+
+from livecalc.cluster.port import Cluster, PodRecord
+from livecalc.domain.errors import NotFound
+from livecalc.domain.tenants import Principal
+from livecalc.lifecycle.diagnostics import Diagnostics
+from livecalc.records.collect import Collector
+from livecalc.records.model import SubmittedRecord
+
+_POLL = 0.1
+
+
+class JobLogs:
+    """Reads logs. With several pods each is headed by a line `==> pod <==`, as tail does."""
+
+    def __init__(self, cluster: Cluster, collector: Collector, diagnostics: Diagnostics) -> None:
+        self._cluster = cluster
+        self._collector = collector
+        self._diagnostics = diagnostics
+
+    async def read(
+        self, principal: Principal, submitted: SubmittedRecord, *, follow: bool
+    ) -> AsyncGenerator[bytes, None]:
+        """Stream all logs of a job, one pod after the other, oldest attempt first.
+
+        `follow` goes on until the job has ended. Raises NotFound when neither pods nor an archive have any.
+        """
+        shown: set[str] = set()
+        heads = len(submitted.partitions) > 1
+        while True:
+            view = await self._collector.observe(submitted)
+            fresh = [pod for pod in _in_order(view.pods) if pod.uid not in shown and _has_log(pod, follow=follow)]
+            for pod in fresh:
+                shown.add(pod.uid)
+                async for chunk in _headed(pod.name, self._of_pod(pod, follow=follow), heads=heads):
+                    yield chunk
+            if fresh:
+                continue
+            if not follow or await self._collector.collect(principal.tenant_key, submitted) is not None:
+                break
+            await anyio.sleep(_POLL)
+        if not shown:
+            async for chunk in self._archived(principal, submitted, heads=heads):
+                yield chunk
+
+    async def _of_pod(self, pod: PodRecord, *, follow: bool) -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in self._cluster.read_log(pod.namespace, pod.name, follow=follow):
+                yield chunk
+        except NotFound:
+            return
+
+    async def _archived(
+        self, principal: Principal, submitted: SubmittedRecord, *, heads: bool
+    ) -> AsyncGenerator[bytes, None]:
+        logs = await self._diagnostics.logs_of_job(principal, submitted.bucket_id, submitted.job_id)
+        if not logs:
+            raise NotFound(f"job {submitted.job_id} has no log yet, and no archive has one")
+        for pod, path in logs:
+            async for chunk in _headed(pod, self._diagnostics.read_blob(principal, path), heads=heads):
+                yield chunk
+
+
+def _in_order(pods: tuple[PodRecord, ...]) -> list[PodRecord]:
+    return sorted(pods, key=lambda pod: (pod.index or 0, pod.created_at, pod.name))
+
+
+def _has_log(pod: PodRecord, *, follow: bool) -> bool:
+    return pod.phase != "Pending" or (follow and pod.deletion_timestamp is None and bool(pod.containers))
+
+
+async def _headed(name: str, chunks: AsyncGenerator[bytes, None], *, heads: bool) -> AsyncGenerator[bytes, None]:
+    if heads:
+        yield f"==> {name} <==\n".encode()
+    last = b"\n"
+    async with aclosing(chunks) as stream:
+        async for chunk in stream:
+            last = chunk[-1:] or last
+            yield chunk
+    if heads and last != b"\n":
+        yield b"\n"

@@ -1,0 +1,255 @@
+"""Jobs as the API offers them: every method is scoped by the caller's tenant."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from msgspec import Struct, field
+
+from livecalc.audit.log import AuditLog
+from livecalc.bundles.store import BundleStore
+from livecalc.cluster.port import Cluster
+from livecalc.domain.buckets import check_bucket_id
+from livecalc.domain.errors import Conflict, InvalidInput, NotFound
+from livecalc.domain.jobs import JobState, check_job_id
+from livecalc.domain.retention import Retention
+from livecalc.domain.tenants import Principal
+from livecalc.domain.timestamps import parse_timestamp
+from livecalc.jobs import results
+from livecalc.jobs.launch import Launcher, LaunchRequest
+from livecalc.jobs.logs import JobLogs
+from livecalc.jobs.views import JobViews
+from livecalc.lifecycle.namespaces import NamespaceManager
+from livecalc.records.book import JobBook
+from livecalc.records.collect import Collector
+from livecalc.records.model import FinishedRecord, SubmittedRecord
+from livecalc.wire.jobs import Job, Result, Submitted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LABEL_LENGTH = 63
+_NAME_LENGTH = 200
+_LABELS = 32
+_MOST_PARTITIONS = 1000
+_POLL = 0.1
+
+
+class SubmitRequest(Struct, frozen=True, kw_only=True):
+    """What a caller asks to run; None takes the default."""
+
+    bucket_id: str
+    model_bundle_hash: str
+    name: str | None = None
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+    partitions: int | None = None
+    deadline_seconds: float | None = None
+    retention: Retention | None = None
+
+
+class Jobs:
+    """Submit, watch, read, cancel."""
+
+    def __init__(  # noqa: PLR0913  (each is a part of the platform, named once in bootstrap)
+        self,
+        *,
+        cluster: Cluster,
+        namespaces: NamespaceManager,
+        bundles: BundleStore,
+        book: JobBook,
+        collector: Collector,
+        launcher: Launcher,
+        views: JobViews,
+        logs: JobLogs,
+        audit: AuditLog,
+        deadline_seconds: float,
+    ) -> None:
+        self._cluster = cluster
+        self._namespaces = namespaces
+        self._bundles = bundles
+        self._book = book
+        self._collector = collector
+        self._launcher = launcher
+        self._views = views
+        self._logs = logs
+        self._audit = audit
+        self._deadline_seconds = deadline_seconds
+
+    async def submit(self, principal: Principal, request: SubmitRequest, *, request_id: str) -> Submitted:
+        """Run a stored bundle in a bucket, making its namespace when there is none.
+
+        Raises InvalidInput, NotFound (the bundle), Conflict (the bucket takes no work), Reaping (come back).
+        """
+        checked = self._check(request)
+        digest = await self._bundles.resolve(principal.tenant_key, checked.model_bundle_hash)
+        bundle = await self._bundles.describe(principal.tenant_key, digest)
+        async with self._audit.operation(
+            principal=principal, operation="submit", bucket_id=checked.bucket_id, request_id=request_id, required=False
+        ) as entry:
+            entry.detail["model_bundle_hash"] = digest
+            namespace, _ = await self._namespaces.create_namespace(
+                principal, checked.bucket_id, retention=checked.retention, request_id=request_id
+            )
+            launch = LaunchRequest(
+                tenant_id=principal.tenant_id,
+                user_id=principal.user_id,
+                model_bundle_hash=digest,
+                bundle_size=bundle.size,
+                config=bundle.config,
+                partitions=checked.partitions or self._cluster.slots,
+                deadline_seconds=checked.deadline_seconds or self._deadline_seconds,
+                name=checked.name,
+                labels=checked.labels,
+            )
+            record = await self._launcher.launch(namespace, launch)
+            entry.detail["job_id"] = record.job_id
+        return Submitted(
+            job_id=record.job_id,
+            bucket_id=record.bucket_id,
+            namespace=record.namespace,
+            model_bundle_hash=digest,
+            status_url=f"/v1/jobs/{record.job_id}",
+        )
+
+    async def get(self, principal: Principal, job_id: str) -> Job:
+        """Read one job, alive or long gone. Raises NotFound."""
+        submitted = await self._own(principal, job_id)
+        return await self._view(principal, submitted, whole=True)
+
+    async def list_jobs(  # noqa: PLR0913  (the filters of the endpoint)
+        self,
+        principal: Principal,
+        *,
+        bucket_id: str | None = None,
+        state: JobState | None = None,
+        labels: Mapping[str, str] | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
+        """List jobs, newest first."""
+        key = principal.tenant_key
+        records = await (self._book.jobs(key) if bucket_id is None else self._book.jobs_of(key, bucket_id))
+        found: list[Job] = []
+        for submitted in reversed(records):
+            if len(found) == limit:
+                break
+            if submitted.tenant_id != principal.tenant_id or not _matches(submitted, labels or {}, since):
+                continue
+            job = await self._view(principal, submitted)
+            if state is None or job.state == state:
+                found.append(job)
+        return found
+
+    async def events(self, principal: Principal, job_id: str) -> AsyncGenerator[Job, None]:
+        """Yield the job at once, whenever it changes, and last when it has ended."""
+        submitted = await self._own(principal, job_id)
+        before: Job | None = None
+        while True:
+            job = await self._view(principal, submitted)
+            if job != before:
+                yield job
+            if JobState(job.state).final:
+                return
+            before = job
+            await anyio.sleep(_POLL)
+
+    async def logs(self, principal: Principal, job_id: str, *, follow: bool = False) -> AsyncGenerator[bytes, None]:
+        """Stream what a job's workers print or printed. Raises NotFound."""
+        submitted = await self._own(principal, job_id)
+        async with aclosing(self._logs.read(principal, submitted, follow=follow)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def result(self, principal: Principal, job_id: str) -> Result:
+        """Summarise a succeeded job's outputs. Raises Conflict while there is no result, Damaged."""
+        submitted, finished = await self._succeeded(principal, job_id)
+        return await results.summarise(self._book, principal.tenant_key, submitted, finished)
+
+    async def arrays(self, principal: Principal, job_id: str) -> "dict[str, NDArray[Any]]":
+        """Read a succeeded job's outputs whole, by name; axis 0 is all scenarios in order. Raises as `result`."""
+        submitted, finished = await self._succeeded(principal, job_id)
+        return await results.read_arrays(self._book, principal.tenant_key, submitted, finished)
+
+    async def cancel(self, principal: Principal, job_id: str, *, request_id: str) -> Job:
+        """Stop a job and record it as cancelled; one that has ended stays as it is."""
+        submitted = await self._own(principal, job_id)
+        key = principal.tenant_key
+        if await self._collector.collect(key, submitted) is None:
+            async with self._audit.operation(
+                principal=principal,
+                operation="cancel",
+                namespace=submitted.namespace,
+                bucket_id=submitted.bucket_id,
+                request_id=request_id,
+            ) as entry:
+                entry.detail["job_id"] = job_id
+                await self._collector.cancel(key, submitted)
+                await self._stop(submitted)
+        return await self._view(principal, submitted)
+
+    async def settle(self, tenant_key: str) -> int:
+        """Collect every job of a tenant that has ended unseen; returns how many are still running."""
+        running = 0
+        for submitted in await self._book.jobs(tenant_key):
+            running += await self._collector.collect(tenant_key, submitted) is None
+        return running
+
+    async def _stop(self, submitted: SubmittedRecord) -> None:
+        try:
+            await self._cluster.cancel_job(submitted.namespace, submitted.job_id)
+        except NotFound:
+            return
+
+    async def _own(self, principal: Principal, job_id: str) -> SubmittedRecord:
+        submitted = await self._book.submitted(principal.tenant_key, check_job_id(job_id))
+        if submitted.tenant_id != principal.tenant_id:
+            raise NotFound(f"job {job_id} does not exist")
+        return submitted
+
+    async def _view(self, principal: Principal, submitted: SubmittedRecord, *, whole: bool = False) -> Job:
+        finished = await self._book.finished(principal.tenant_key, submitted.job_id)
+        if finished is None:
+            observed = await self._collector.observe(submitted)
+            finished = await self._collector.conclude(principal.tenant_key, submitted, observed)
+            if finished is None:
+                return await self._views.running(principal, submitted, observed)
+        return await self._views.ended(principal, submitted, finished, whole=whole)
+
+    async def _succeeded(self, principal: Principal, job_id: str) -> tuple[SubmittedRecord, FinishedRecord]:
+        submitted = await self._own(principal, job_id)
+        finished = await self._collector.collect(principal.tenant_key, submitted)
+        if finished is None:
+            raise Conflict(f"job {job_id} is still running: wait with `livecalc jobs watch {job_id}`")
+        if finished.state is not JobState.SUCCEEDED:
+            raise Conflict(f"job {job_id} has no result: it {finished.state} ({finished.error})")
+        return submitted, finished
+
+    def _check(self, request: SubmitRequest) -> SubmitRequest:
+        check_bucket_id(request.bucket_id)
+        if request.partitions is not None and not 1 <= request.partitions <= _MOST_PARTITIONS:
+            raise InvalidInput(f"partitions={request.partitions} is not valid: use 1 to {_MOST_PARTITIONS}")
+        deadline = request.deadline_seconds
+        if deadline is not None and not 0 < deadline <= self._deadline_seconds:
+            raise InvalidInput(
+                f"deadline_seconds={deadline:g} is not valid: use more than 0, at most {self._deadline_seconds:g} "
+                "(JOB_DEADLINE_HOURS)"
+            )
+        if request.name is not None and not (0 < len(request.name) <= _NAME_LENGTH and request.name.isprintable()):
+            raise InvalidInput(f"name {request.name[:40]!r} is not valid: use 1 to {_NAME_LENGTH} printable characters")
+        if len(request.labels) > _LABELS:
+            raise InvalidInput(f"{len(request.labels)} labels are too many: use at most {_LABELS}")
+        for key, value in request.labels.items():
+            if not (0 < len(key) <= _LABEL_LENGTH and len(value) <= _LABEL_LENGTH and (key + value).isprintable()):
+                raise InvalidInput(
+                    f"label {key[:40]!r} is not valid: key and value have at most {_LABEL_LENGTH} characters"
+                )
+        return request
+
+
+def _matches(submitted: SubmittedRecord, labels: Mapping[str, str], since: datetime | None) -> bool:
+    if any(submitted.labels.get(key) != value for key, value in labels.items()):
+        return False
+    created = parse_timestamp(submitted.created_at)
+    return since is None or (created is not None and created >= since)

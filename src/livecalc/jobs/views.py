@@ -1,0 +1,177 @@
+"""A job as people see it: records and the cluster's view put into the wire's words."""
+
+from collections.abc import Mapping
+
+from livecalc.blobs.port import BlobStore
+from livecalc.cluster.port import PodRecord
+from livecalc.domain.errors import Damaged, NotFound
+from livecalc.domain.jobs import PROGRESS, PROGRESS_PATTERN, JobState
+from livecalc.domain.partitions import PartitionRecord
+from livecalc.domain.tenants import Principal
+from livecalc.domain.timestamps import format_timestamp
+from livecalc.lifecycle.diagnostics import Diagnostics
+from livecalc.pipeline.partition import read_record
+from livecalc.records import paths
+from livecalc.records.book import JobBook
+from livecalc.records.collect import ClusterView
+from livecalc.records.model import FinishedRecord, PartitionPlan, SubmittedRecord
+from livecalc.wire.jobs import Job, NodeReport, Progress, Recomputation
+
+
+class JobViews:
+    """Makes wire jobs. Reads, and changes nothing."""
+
+    def __init__(self, book: JobBook, blobs: BlobStore, diagnostics: Diagnostics) -> None:
+        self._book = book
+        self._blobs = blobs
+        self._diagnostics = diagnostics
+
+    async def running(self, principal: Principal, submitted: SubmittedRecord, view: ClusterView) -> Job:
+        """A job that has not ended: progress is what workers stored and what their pods say."""
+        done = [plan for plan in submitted.partitions if await self._is_stored(principal.tenant_key, plan)]
+        scenarios = sum(plan.stop - plan.first for plan in done)
+        finished = {plan.index for plan in done}
+        newest = {pod.index: pod for pod in view.pods if pod.index not in finished}
+        scenarios += sum(_progress(pod) for pod in newest.values())
+        job = view.job
+        state = JobState.RUNNING if job is not None and job.state != "pending" else JobState.PENDING
+        started = job.started_at if job is not None else None
+        return _job(
+            submitted,
+            state=state,
+            started_at=None if started is None else format_timestamp(started),
+            scenarios=scenarios,
+            partitions=len(done),
+            retries=max(0, len(view.pods) - len({pod.index for pod in view.pods})),
+            nodes=[
+                NodeReport(id=node, engine=engine, blocks=_blocks(submitted, scenarios), cpu_seconds=0.0)
+                for node, engine in submitted.nodes.items()
+            ],
+        )
+
+    async def ended(
+        self, principal: Principal, submitted: SubmittedRecord, finished: FinishedRecord, *, whole: bool = False
+    ) -> Job:
+        """A job that has ended; `whole` adds what is read from its partitions and its archive."""
+        succeeded = finished.state is JobState.SUCCEEDED
+        key = principal.tenant_key
+        done = submitted.partitions if succeeded else []
+        nodes: list[NodeReport] = []
+        archive = kept_until = None
+        recomputations: list[Recomputation] = []
+        if whole:
+            nodes = await self._nodes(key, submitted, finished)
+            newest = await self._diagnostics.archive_of(principal, submitted.bucket_id, submitted.job_id)
+            if newest is not None:
+                archive, kept_until = f"{newest.bucket_id}/{newest.timestamp}", newest.retain_until
+            recomputations = [
+                Recomputation(
+                    at=record.at,
+                    match=record.match,
+                    duration_seconds=record.duration_seconds,
+                    result_hash=record.result_hash,
+                )
+                for record in await self._book.recomputations(key, submitted.job_id)
+            ]
+        return _job(
+            submitted,
+            state=finished.state,
+            started_at=finished.started_at,
+            finished_at=finished.finished_at,
+            scenarios=sum(plan.stop - plan.first for plan in done),
+            partitions=len(done),
+            result_hash=finished.result_hash,
+            error=finished.error,
+            environment=finished.environment,
+            retries=finished.retries,
+            violations=finished.violations,
+            nodes=nodes,
+            archive=archive,
+            kept_until=kept_until,
+            recomputations=recomputations,
+        )
+
+    async def _is_stored(self, tenant_key: str, plan: PartitionPlan) -> bool:
+        try:
+            await self._blobs.stat(paths.results_container(tenant_key), plan.blob)
+        except NotFound:
+            return False
+        return True
+
+    async def _nodes(self, tenant_key: str, submitted: SubmittedRecord, finished: FinishedRecord) -> list[NodeReport]:
+        stored: list[PartitionRecord] = []
+        for name in finished.partitions:
+            try:
+                async with self._book.partition_file(tenant_key, name) as path:
+                    stored.append(read_record(path))
+            except (NotFound, Damaged):
+                continue
+        scenarios = sum(record.stop - record.first for record in stored)
+        return [
+            NodeReport(
+                id=node,
+                engine=engine,
+                blocks=_blocks(submitted, scenarios),
+                cpu_seconds=sum(record.nodes[node].cpu_seconds for record in stored if node in record.nodes),
+            )
+            for node, engine in submitted.nodes.items()
+        ]
+
+
+def _blocks(submitted: SubmittedRecord, scenarios: int) -> Progress:
+    done = scenarios // submitted.block if scenarios < submitted.scenarios else -(-scenarios // submitted.block)
+    return Progress(done=done, total=-(-submitted.scenarios // submitted.block))
+
+
+def _progress(pod: PodRecord) -> int:
+    text = pod.annotations.get(PROGRESS, "")
+    return int(text.partition("/")[0]) if PROGRESS_PATTERN.fullmatch(text) else 0
+
+
+def _job(  # noqa: PLR0913  (one place that fills the wire's job)
+    submitted: SubmittedRecord,
+    *,
+    state: JobState,
+    started_at: str | None,
+    scenarios: int,
+    partitions: int,
+    retries: int,
+    nodes: list[NodeReport],
+    finished_at: str | None = None,
+    result_hash: str | None = None,
+    error: str | None = None,
+    environment: Mapping[str, object] | None = None,
+    violations: int = 0,
+    archive: str | None = None,
+    kept_until: str | None = None,
+    recomputations: list[Recomputation] | None = None,
+) -> Job:
+    return Job(
+        job_id=submitted.job_id,
+        bucket_id=submitted.bucket_id,
+        name=submitted.name,
+        labels=submitted.labels,
+        model_bundle_hash=submitted.model_bundle_hash,
+        state=state,
+        user_id=submitted.user_id,
+        created_at=submitted.created_at,
+        started_at=started_at,
+        finished_at=finished_at,
+        scenarios=Progress(done=scenarios, total=submitted.scenarios),
+        partitions=Progress(done=partitions, total=len(submitted.partitions)),
+        result_hash=result_hash,
+        error=error,
+        environment=dict(environment or {}),
+        archive=archive,
+        namespace=submitted.namespace,
+        model=f"{submitted.model_name} v{submitted.model_version}",
+        block=submitted.block,
+        seed=submitted.seed,
+        outputs=submitted.results,
+        retention=submitted.retention,
+        retries=retries,
+        nodes=nodes,
+        violations=violations,
+        recomputations=recomputations or [],
+        kept_until=kept_until,
+    )

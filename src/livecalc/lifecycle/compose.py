@@ -1,0 +1,80 @@
+"""Put a manifest together from what was collected, what is stored, and what the reaper knows. Pure."""
+
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import version
+
+from msgspec import Struct, field
+
+from livecalc.blobs.port import BlobInfo
+from livecalc.domain.retention import retain_until
+from livecalc.domain.timestamps import format_timestamp
+from livecalc.lifecycle.collection import Collected
+from livecalc.lifecycle.hold import Hold
+from livecalc.lifecycle.manifest import ArchiveState, BlobEntry, JobEntry, Manifest
+from livecalc.lifecycle.places import MANIFEST
+
+_DISTRIBUTION = "livecalc-platform"
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What a manifest says that its archive's blobs do not."""
+
+    jobs: list[JobEntry] = field(default_factory=list[JobEntry])
+    audit_head: str | None = None
+    cluster: str
+    supersedes: str | None = None
+    notes: list[str] = field(default_factory=list[str])
+    """What is missing, and why; with any, the archive is not complete."""
+
+
+def compose(  # noqa: PLR0913  (the sources of a manifest)
+    hold: Hold,
+    now: datetime,
+    collected: Collected,
+    stored: Mapping[str, BlobInfo],
+    told: Told,
+    *,
+    waived: bool = False,
+) -> Manifest:
+    """Compose the manifest of a namespace archived at `now`; `stored` by names relative to the archive's folder."""
+    record, claim = hold.record, hold.claim
+    return Manifest(
+        state="Waived" if waived else _state(collected, told),
+        bucket_id=record.bucket_id,
+        timestamp=claim.archive.rpartition("/")[2],
+        namespace=record.name,
+        namespace_uid=record.uid,
+        tenant_id=record.tenant_id,
+        reason=claim.reason,
+        reaped_by=claim.user_id,
+        holder=claim.holder,
+        request_id=claim.request_id,
+        namespace_created_at=format_timestamp(record.created_at),
+        claimed_at=format_timestamp(claim.started_at or now),
+        archived_at=format_timestamp(now),
+        retention=record.retention,
+        retain_until=format_timestamp(retain_until(record.retention, now)),
+        pods=collected.pods,
+        blobs=[
+            BlobEntry(name=name, bytes=info.size, sha256=info.sha256)
+            for name, info in sorted(stored.items())
+            if name != MANIFEST
+        ],
+        violations=collected.violations,
+        jobs=told.jobs,
+        audit_head=told.audit_head,
+        versions={
+            "livecalc": version(_DISTRIBUTION),
+            "python": platform.python_version(),
+            "cluster": told.cluster,
+        },
+        supersedes=told.supersedes,
+        notes=told.notes,
+    )
+
+
+def _state(collected: Collected, told: Told) -> ArchiveState:
+    whole = all(log.state == "complete" for pod in collected.pods for log in pod.containers)
+    return "Complete" if whole and not told.notes else "PartiallyComplete"

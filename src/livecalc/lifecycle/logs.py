@@ -1,0 +1,178 @@
+"""Store the log of one run, in constant memory: the worker's own copy where there is one, else what its node has."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from livecalc.blobs.port import BlobInfo, BlobStore
+from livecalc.cluster.port import Cluster
+from livecalc.domain.errors import AlreadyExists, Conflict, Damaged, LivecalcError, NotFound, Unavailable
+from livecalc.domain.jobs import JOB_LABEL
+from livecalc.domain.tasks import Statement
+from livecalc.lifecycle.manifest import ContainerLog
+from livecalc.lifecycle.places import OWNER, Place
+from livecalc.lifecycle.runs import ERROR_TEXT_LIMIT, Run, is_error_text, judge, metadata, read_statement
+from livecalc.lifecycle.streams import closing
+from livecalc.records import paths
+from livecalc.records.book import JobBook
+
+Source = Literal["worker", "node"]
+_READS = 3
+"""How often a log is begun again when the connection to its node breaks."""
+
+
+class LogKeeper:
+    """Stores the logs of one namespace under one archive."""
+
+    def __init__(  # noqa: PLR0913  (two ports, the records, and which archive)
+        self,
+        *,
+        cluster: Cluster,
+        blobs: BlobStore,
+        book: JobBook,
+        place: Place,
+        tenant_key: str,
+        uid: str,
+        strict: bool,
+    ) -> None:
+        self._cluster = cluster
+        self._blobs = blobs
+        self._book = book
+        self._place = place
+        self._tenant_key = tenant_key
+        self._uid = uid
+        self._strict = strict
+
+    async def keep(self, run: Run, name: str, stored: BlobInfo | None) -> ContainerLog:
+        """Store a run's log under `name`, unless `stored` is it already, and say what it is worth.
+
+        A log that its node does not have any more is `lost`; so is one whose node does not answer, unless `strict`.
+        Raises Unavailable (the store, or strict), Conflict (the name is another's).
+        """
+        if not run.started:
+            return _entry(run, state="complete", note=run.note)
+        statement = read_statement(run)
+        found = stored or await self._copy(run, name, statement) or await self._fetch(run, name, statement)
+        if isinstance(found, str):
+            return _entry(run, state="lost", note="; ".join(filter(None, [found, run.note])))
+        return judged(run, name, found, statement)
+
+    async def _copy(self, run: Run, name: str, statement: Statement | None) -> BlobInfo | None:
+        if statement is None or statement.log_sha256 is None or statement.log_attempt is None:
+            return None
+        try:
+            source = await self._find_copy(run, statement.log_attempt)
+            known = await self._blobs.stat(paths.results_container(self._tenant_key), source)
+            if known.size != statement.log_bytes or known.sha256 not in {"", statement.log_sha256}:
+                return None
+            body = self._checked(source, statement.log_sha256, trusted=known.sha256 != "")
+            return await self._write(run, name, body, "worker")
+        except (NotFound, Damaged):
+            return None
+
+    async def _find_copy(self, run: Run, attempt: int) -> str:
+        submitted = await self._book.submitted(self._tenant_key, run.pod.labels[JOB_LABEL])
+        plan = next((plan for plan in submitted.partitions if plan.index == run.pod.index), None)
+        if submitted.namespace != run.pod.namespace or plan is None or not 0 <= attempt < len(plan.logs):
+            raise NotFound(f"pod {run.pod.name} has no stored log")
+        return plan.logs[attempt]
+
+    async def _checked(self, source: str, sha256: str, *, trusted: bool) -> AsyncIterator[bytes]:
+        digest = hashlib.sha256()
+        async for chunk in self._blobs.read(paths.results_container(self._tenant_key), source):
+            if not trusted:
+                digest.update(chunk)
+            yield chunk
+        if not trusted and digest.hexdigest() != sha256:
+            raise Damaged(f"stored log {source} is not what its worker states")
+
+    async def _fetch(self, run: Run, name: str, statement: Statement | None) -> BlobInfo | str:
+        why = ""
+        for _ in range(_READS):
+            log = _NodeLog(self._cluster, run, statement)
+            try:
+                return await self._write(run, name, log.chunks(), "node")
+            except NotFound as error:
+                return error.detail
+            except Unavailable as error:
+                if log.broken is None:
+                    raise
+                why = error.detail
+        if self._strict and run.pod.phase != "Unknown" and run.pod.reason != "NodeLost":
+            raise Unavailable(f"the log of pod {run.pod.name} could not be read: {why}")
+        return f"its node does not answer: {why}"
+
+    async def _write(self, run: Run, name: str, body: AsyncIterator[bytes], source: Source) -> BlobInfo:
+        blob = self._place.blob(name)
+        about = {OWNER: self._uid, **metadata(run), "source": source, "running": str(int(run.running))}
+        try:
+            async with closing(body) as stream:
+                return await self._blobs.write(self._place.container, blob, stream, metadata=about)
+        except AlreadyExists:
+            stored = await self._blobs.stat(self._place.container, blob)
+            if stored.metadata.get(OWNER) == self._uid and run.is_run_of(stored):
+                return stored
+            raise Conflict(f"blob {blob} is of another namespace or pod: the archive needs another path") from None
+
+
+def judged(run: Run, name: str, stored: BlobInfo, statement: Statement | None) -> ContainerLog:
+    """Describe a stored log of a run."""
+    state, why = judge(stored, statement, while_running=stored.metadata.get("running") == "1")
+    return _entry(run, state=state, note="; ".join(filter(None, [why, run.note])), name=name, stored=stored)
+
+
+def _entry(
+    run: Run,
+    *,
+    state: Literal["complete", "truncated", "unknown", "lost"],
+    note: str,
+    name: str | None = None,
+    stored: BlobInfo | None = None,
+) -> ContainerLog:
+    return ContainerLog(
+        name=run.container.name,
+        kind=run.container.kind,
+        previous=run.previous,
+        state=state,
+        blob=name,
+        bytes=stored.size if stored else 0,
+        sha256=stored.sha256 if stored else None,
+        source="none" if stored is None else ("worker" if stored.metadata.get("source") == "worker" else "node"),
+        note=note,
+        exit_code=run.end.exit_code if run.end else None,
+    )
+
+
+class _NodeLog:
+    """A log as its node sends it; its beginning is held back until it is certain that it is one."""
+
+    def __init__(self, cluster: Cluster, run: Run, statement: Statement | None) -> None:
+        self._cluster = cluster
+        self._run = run
+        self._statement = statement
+        self.broken: LivecalcError | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        pod, container = self._run.pod, self._run.container.name
+        head: bytes | None = b""
+        reading = self._cluster.read_log(pod.namespace, pod.name, container, previous=self._run.previous)
+        async with closing(reading) as stream:
+            while (chunk := await self._next(stream)) is not None:
+                if head is None:
+                    yield chunk
+                    continue
+                head += chunk
+                if len(head) > ERROR_TEXT_LIMIT:
+                    yield head
+                    head = None
+        if head is not None:
+            if is_error_text(head, self._statement):
+                raise NotFound(f"its node answered {head.decode(errors='replace').strip()[:200]!r} instead of a log")
+            yield head
+
+    async def _next(self, stream: AsyncIterator[bytes]) -> bytes | None:
+        try:
+            return await anext(stream, None)
+        except Unavailable as error:
+            self.broken = error
+            raise

@@ -1,0 +1,137 @@
+"""`manifest.json` of an archive: what is there, what is not, and why. JSON; field names are a public format."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from livecalc.blobs.port import BlobStore, read_all
+from livecalc.domain.errors import Damaged, NotFound
+from livecalc.lifecycle.places import MANIFEST, Place
+
+LogState = Literal["complete", "truncated", "unknown", "lost"]
+ArchiveState = Literal["Complete", "PartiallyComplete", "Waived"]
+
+
+class ContainerLog(Struct, frozen=True, kw_only=True):
+    """The log of one run of one container, or why there is none."""
+
+    name: str
+    kind: str
+    """`main`, `init`, `sidecar`, `ephemeral`."""
+    previous: bool = False
+    """The run before the last restart."""
+    state: LogState
+    blob: str | None = None
+    """Relative to the archive's folder; None when nothing could be stored, or nothing was printed before a start."""
+    bytes: int = 0
+    sha256: str | None = None
+    source: Literal["worker", "node", "none"] = "none"
+    """`worker`: the copy that the worker stored itself; `node`: what its node still had."""
+    note: str = ""
+    exit_code: int | None = None
+
+
+class PodLogs(Struct, frozen=True, kw_only=True):
+    """One pod and all its containers."""
+
+    name: str
+    uid: str
+    phase: str
+    node: str = ""
+    job_id: str | None = None
+    index: int | None = None
+    containers: list[ContainerLog]
+
+
+class BlobEntry(Struct, frozen=True, kw_only=True):
+    """One blob of the archive, relative to its folder."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class JobEntry(Struct, frozen=True, kw_only=True):
+    """How a job of the bucket ended."""
+
+    job_id: str
+    state: str
+    result_hash: str | None = None
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """The last blob that is written; what it lists is there."""
+
+    format: int = 1
+    state: ArchiveState
+    bucket_id: str
+    timestamp: str
+    namespace: str
+    namespace_uid: str
+    tenant_id: str
+    reason: str
+    """Why the namespace was reaped."""
+    reaped_by: str
+    """The user who asked for it, or the cleanup worker."""
+    holder: str
+    """The reaper process that wrote this."""
+    request_id: str
+    namespace_created_at: str
+    claimed_at: str
+    archived_at: str
+    retention: str
+    retain_until: str
+    pods: list[PodLogs]
+    blobs: list[BlobEntry]
+    """Everything but this manifest, by name."""
+    violations: int
+    jobs: list[JobEntry]
+    audit_head: str | None
+    versions: dict[str, str]
+    supersedes: str | None = None
+    """The archive of the same reaping that came too early for a pod."""
+    notes: list[str] = field(default_factory=list[str])
+    """What else is missing, and why."""
+
+    @property
+    def containers(self) -> list[ContainerLog]:
+        """All logs that it accounts for."""
+        return [log for pod in self.pods for log in pod.containers]
+
+
+class PodViolation(Struct, frozen=True, kw_only=True):
+    """One canary that was overwritten, as `sentinel-violations.json` says it."""
+
+    offset: int
+    expected: str
+    """Hex with `0x`."""
+    actual: str
+
+
+class PodViolations(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The violations of one pod."""
+
+    pod: str
+    violations: list[PodViolation]
+    timestamp: str
+    """When they were extracted."""
+    malformed: list[str] = field(default_factory=list[str])
+    """Parts of the annotation that are no violations, as they came."""
+
+
+def encode(value: object) -> bytes:
+    """JSON for programs that a person can read too."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+async def read_manifest(blobs: BlobStore, place: Place) -> tuple[Manifest, bytes]:
+    """Read a manifest and its bytes. Raises NotFound, Damaged."""
+    try:
+        raw = await read_all(blobs, place.container, place.blob(MANIFEST))
+    except NotFound:
+        raise NotFound(f"there is no archive {place.folder.rstrip('/')}") from None
+    try:
+        return msgspec.json.decode(raw, type=Manifest), raw
+    except msgspec.DecodeError as error:
+        raise Damaged(f"the manifest of archive {place.folder.rstrip('/')} cannot be read: {error}") from None

@@ -1,0 +1,1 @@
+"""Mean time to re-compute: run a job again from its bundle alone, and compare."""

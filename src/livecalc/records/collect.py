@@ -1,0 +1,260 @@
+"""Decide how a job ended, from what its workers stored and what the cluster still says, and record it once.
+
+Done by whoever comes first: a GET, the API at its start, the reaper before a delete. Needs no memory of its own.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+from msgspec import Struct
+
+from livecalc.audit.log import AuditLog
+from livecalc.cluster.port import Cluster, ClusterJob, PodRecord
+from livecalc.domain.errors import Conflict, Damaged, NotFound
+from livecalc.domain.jobs import JobState
+from livecalc.domain.namespaces import NamespaceRecord
+from livecalc.domain.partitions import PartitionRecord
+from livecalc.domain.resulthash import OutputDigest, combine, output_digest
+from livecalc.domain.timestamps import format_timestamp, parse_timestamp
+from livecalc.domain.violations import parse_violations
+from livecalc.pipeline.partition import check_arrays, read_record
+from livecalc.records.book import JobBook
+from livecalc.records.model import FinishedRecord, PartitionPlan, SubmittedRecord
+
+_SUBMIT_GRACE = timedelta(seconds=60)
+"""How long a recorded job may be unknown to the cluster: its submit may still be under way."""
+
+
+class ClusterView(Struct, frozen=True, kw_only=True):
+    """What the cluster says of one job; both None when it knows neither namespace nor job."""
+
+    job: ClusterJob | None = None
+    pods: tuple[PodRecord, ...] = ()
+    namespace_lives: bool = False
+    now: datetime
+
+
+class Collector:
+    """Finishes jobs. Safe to run many times, and from many processes at once."""
+
+    def __init__(self, book: JobBook, cluster: Cluster, audit: AuditLog) -> None:
+        self._book = book
+        self._cluster = cluster
+        self._audit = audit
+
+    async def collect(self, tenant_key: str, submitted: SubmittedRecord) -> FinishedRecord | None:
+        """Return how a job ended, recording it when nobody did; None while it may still run."""
+        finished = await self._book.finished(tenant_key, submitted.job_id)
+        if finished is not None:
+            return finished
+        return await self.conclude(tenant_key, submitted, await self.observe(submitted))
+
+    async def observe(self, submitted: SubmittedRecord) -> ClusterView:
+        """Ask the cluster about one job."""
+        namespace = await _unless_gone(self._cluster, submitted.namespace)
+        jobs = await self._cluster.list_jobs(submitted.namespace)
+        pods = await self._cluster.list_pods(submitted.namespace)
+        return ClusterView(
+            job=next((job for job in jobs if job.name == submitted.job_id), None),
+            pods=tuple(pod for pod in pods if pod.job == submitted.job_id),
+            namespace_lives=namespace is not None and not namespace.terminating,
+            now=await self._cluster.now(),
+        )
+
+    async def conclude(self, tenant_key: str, submitted: SubmittedRecord, view: ClusterView) -> FinishedRecord | None:
+        """Record the end that blobs and cluster together show; None while it may still run."""
+        stored = await self._stored(tenant_key, submitted)
+        failed = next((record for record in stored.values() if record.state is JobState.FAILED), None)
+        if failed is not None:
+            end = _failed(submitted, failed.error or "the model failed", view, stored)
+        elif len(stored) == len(submitted.partitions):
+            end = _succeeded(submitted, stored, view)
+        else:
+            reason = _why_it_ended(submitted, view)
+            if reason is None:
+                return None
+            end = _failed(submitted, reason, view, stored)
+        head = await self._audit.head(submitted.tenant_id)
+        return await self._book.finish(tenant_key, _with_head(end, head))
+
+    async def settle(self, namespace: NamespaceRecord) -> list[FinishedRecord]:
+        """Finish every job of a bucket whose namespace is about to go; what still runs is recorded as failed."""
+        ends: list[FinishedRecord] = []
+        for submitted in await self._book.jobs_of(namespace.tenant_key, namespace.bucket_id):
+            end = await self.collect(namespace.tenant_key, submitted)
+            if end is None:
+                head = await self._audit.head(submitted.tenant_id)
+                view = await self.observe(submitted)
+                lost = _failed(submitted, f"namespace {namespace.name} was reaped before the job had ended", view, {})
+                end = await self._book.finish(namespace.tenant_key, _with_head(lost, head))
+            ends.append(end)
+        return ends
+
+    async def cancel(self, tenant_key: str, submitted: SubmittedRecord) -> FinishedRecord:
+        """Record a job as cancelled, unless it has ended; the cluster's job is the caller's to stop."""
+        finished = await self._book.finished(tenant_key, submitted.job_id)
+        if finished is not None:
+            return finished
+        view = await self.observe(submitted)
+        end = FinishedRecord(
+            job_id=submitted.job_id,
+            state=JobState.CANCELLED,
+            error="cancelled",
+            retries=_retries(view),
+            started_at=_moment(view.job.started_at if view.job else None),
+            finished_at=format_timestamp(view.now),
+        )
+        return await self._book.finish(tenant_key, _with_head(end, await self._audit.head(submitted.tenant_id)))
+
+    async def _stored(self, tenant_key: str, submitted: SubmittedRecord) -> dict[int, PartitionRecord]:
+        stored: dict[int, PartitionRecord] = {}
+        for plan in submitted.partitions:
+            record = await self._partition(tenant_key, submitted, plan)
+            if record is not None:
+                stored[plan.index] = record
+        return stored
+
+    async def _partition(
+        self, tenant_key: str, submitted: SubmittedRecord, plan: PartitionPlan
+    ) -> PartitionRecord | None:
+        try:
+            async with self._book.partition_file(tenant_key, plan.blob) as path:
+                record = await anyio.to_thread.run_sync(read_record, path)
+                if record.state is JobState.SUCCEEDED:
+                    await anyio.to_thread.run_sync(check_arrays, path, record)
+        except NotFound:
+            return None
+        except Damaged as error:
+            return _damaged(submitted, plan, f"{plan.blob}: {error.detail}")
+        if (record.job_id, record.first, record.stop) != (submitted.job_id, plan.first, plan.stop):
+            return _damaged(
+                submitted, plan, f"{plan.blob} is of {record.job_id}, scenarios {record.first}-{record.stop}"
+            )
+        return record
+
+
+def _succeeded(submitted: SubmittedRecord, stored: Mapping[int, PartitionRecord], view: ClusterView) -> FinishedRecord:
+    records = [stored[plan.index] for plan in submitted.partitions]
+    try:
+        digests = {name: output_digest(name, _whole(name, records, submitted)) for name in submitted.results}
+    except Conflict as error:
+        return _failed(submitted, error.detail, view, stored)
+    ordered = sorted(digests, key=str.encode)
+    return FinishedRecord(
+        job_id=submitted.job_id,
+        state=JobState.SUCCEEDED,
+        result_hash=combine(digests[name] for name in ordered),
+        outputs={name: digests[name].hex() for name in ordered},
+        partitions=[plan.blob for plan in submitted.partitions],
+        retries=_retries(view),
+        environment=_environment(records),
+        started_at=min(record.started_at for record in records),
+        finished_at=max(record.finished_at for record in records),
+    )
+
+
+def _whole(name: str, records: list[PartitionRecord], submitted: SubmittedRecord) -> OutputDigest:
+    parts = [record.outputs[name] for record in records]
+    kinds = {(part.dtype, part.shape[1:]) for part in parts}
+    if len(kinds) > 1:
+        shapes = ", ".join(f"{dtype} {list(shape)}" for dtype, shape in sorted(kinds))
+        raise Conflict(f"output {name} differs between partitions: {shapes}; a model must give one dtype and shape")
+    return OutputDigest(
+        dtype=parts[0].dtype,
+        shape=(submitted.scenarios, *parts[0].shape[1:]),
+        block=submitted.block,
+        digests=[bytes.fromhex(digest) for part in parts for digest in part.digests],
+    )
+
+
+def _environment(records: list[PartitionRecord]) -> dict[str, Any]:
+    first = records[0].environment
+    if any(record.environment != first for record in records):
+        return {**first, "mixed": [record.environment for record in records if record.environment != first]}
+    return first
+
+
+def _failed(
+    submitted: SubmittedRecord, reason: str, view: ClusterView, stored: Mapping[int, PartitionRecord]
+) -> FinishedRecord:
+    environments = [record.environment for record in stored.values() if record.environment]
+    return FinishedRecord(
+        job_id=submitted.job_id,
+        state=JobState.FAILED,
+        error=reason,
+        retries=_retries(view),
+        violations=sum(len(parse_violations(record.violations)[0]) for record in stored.values()),
+        environment=environments[0] if environments else {},
+        started_at=_moment(view.job.started_at if view.job else None),
+        finished_at=format_timestamp(view.now),
+    )
+
+
+def _why_it_ended(submitted: SubmittedRecord, view: ClusterView) -> str | None:
+    if view.job is not None:
+        if view.job.state == "failed":
+            return _job_failure(submitted, view.job, view.pods)
+        if view.job.state == "succeeded":
+            return "its workers succeeded, but a result is missing from the store"
+        return None if view.namespace_lives else f"namespace {submitted.namespace} was deleted while it ran"
+    if not view.namespace_lives:
+        return f"namespace {submitted.namespace} went before it had ended"
+    created = parse_timestamp(submitted.created_at)
+    if created is not None and view.now - created > _SUBMIT_GRACE:
+        return "its submit was interrupted before the cluster had it: submit again"
+    return None
+
+
+def _job_failure(submitted: SubmittedRecord, job: ClusterJob, pods: tuple[PodRecord, ...]) -> str:
+    if job.reason == "DeadlineExceeded":
+        return f"deadline of {submitted.deadline_seconds:g} s exceeded"
+    ends = [
+        (pod, container.terminated)
+        for pod in pods
+        for container in pod.containers
+        if container.terminated is not None and container.terminated.exit_code != 0
+    ]
+    if not ends:
+        return job.message or job.reason or "the cluster says it failed, and no more"
+    pod, end = ends[-1]
+    if end.reason == "OOMKilled":
+        return f"pod {pod.name} needed more memory than its limit and was killed (exit 137)"
+    why = f" ({end.reason})" if end.reason not in {"", "Error"} else ""
+    times = f" {len(ends)} times" if len(ends) > 1 else ""
+    return f"pod {pod.name} ended{times} with exit {end.exit_code}{why}"
+
+
+def _retries(view: ClusterView) -> int:
+    return max(0, len(view.pods) - len({pod.index for pod in view.pods}))
+
+
+def _damaged(submitted: SubmittedRecord, plan: PartitionPlan, reason: str) -> PartitionRecord:
+    return PartitionRecord(
+        job_id=submitted.job_id,
+        index=plan.index,
+        first=plan.first,
+        stop=plan.stop,
+        attempt=0,
+        state=JobState.FAILED,
+        error=f"stored result is damaged: {reason}",
+        started_at=submitted.created_at,
+        finished_at=submitted.created_at,
+    )
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else format_timestamp(moment)
+
+
+def _with_head(end: FinishedRecord, head: str | None) -> FinishedRecord:
+    return msgspec.structs.replace(end, audit_head=head)
+
+
+async def _unless_gone(cluster: Cluster, namespace: str) -> NamespaceRecord | None:
+    try:
+        return await cluster.get_namespace(namespace)
+    except NotFound:
+        return None

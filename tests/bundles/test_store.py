@@ -1,0 +1,133 @@
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.bundles import CONFIG, bundle, model_files
+
+from livecalc.blobs.directory import DirectoryStore
+from livecalc.bundles.limits import Limits
+from livecalc.bundles.store import BundleStore
+from livecalc.domain.errors import Damaged, InvalidInput, NotFound, TooLarge
+
+pytestmark = pytest.mark.anyio
+
+DATA = bundle(model_files())
+HASH = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+async def blobs(tmp_path: Path) -> AsyncIterator[DirectoryStore]:
+    store = DirectoryStore(tmp_path / "blobs")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def store(blobs: DirectoryStore) -> BundleStore:
+    return BundleStore(blobs, limits=Limits())
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.zip"
+    path.write_bytes(DATA)
+    return path
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> Path:
+    path = tmp_path / "cut.zip"
+    path.write_bytes(DATA[:-1])
+    return path
+
+
+async def test_a_pushed_bundle_is_stored_under_its_hash(store: BundleStore, blobs: DirectoryStore, good: Path) -> None:
+    pushed = await store.push("acme", good)
+    assert (pushed.model_bundle_hash, pushed.size, pushed.created) == (HASH, len(DATA), True)
+    info = await blobs.stat("bundles-acme", HASH)
+    assert (info.size, info.sha256) == (len(DATA), HASH)
+
+
+async def test_pushing_again_changes_nothing(store: BundleStore, good: Path) -> None:
+    await store.push("acme", good)
+    again = await store.push("acme", good)
+    assert (again.model_bundle_hash, again.created) == (HASH, False)
+
+
+async def test_stores_nothing_that_does_not_verify(
+    store: BundleStore, blobs: DirectoryStore, good: Path, cut: Path
+) -> None:
+    with pytest.raises(InvalidInput, match="bundle refused"):
+        await store.push("acme", cut)
+    with pytest.raises(TooLarge):
+        await BundleStore(blobs, limits=Limits(bytes=100)).push("acme", good)
+    assert await blobs.list_containers() == []
+
+
+async def test_describes_what_another_process_pushed(store: BundleStore, blobs: DirectoryStore, good: Path) -> None:
+    await store.push("acme", good)
+    other = BundleStore(blobs, limits=Limits())
+    first, again = await other.describe("acme", HASH), await other.describe("acme", HASH)
+    assert (first.size, first.config.name) == (len(DATA), "small")
+    assert first == again
+    assert await other.config("acme", HASH) == first.config
+
+
+async def test_fetches_the_very_bytes(store: BundleStore, good: Path, tmp_path: Path) -> None:
+    await store.push("acme", good)
+    await store.fetch("acme", HASH, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == DATA
+
+
+async def test_another_tenants_bundle_is_not_there(store: BundleStore, good: Path, tmp_path: Path) -> None:
+    await store.push("acme", good)
+    for attempt in (
+        store.describe("other", HASH),
+        store.fetch("other", HASH, tmp_path / "copy"),
+        store.resolve("other", HASH),
+        store.resolve("other", HASH[:8]),
+    ):
+        with pytest.raises(NotFound, match="there is no bundle"):
+            await attempt
+    assert not (tmp_path / "copy").exists()
+
+
+async def test_notices_damage(store: BundleStore, blobs: DirectoryStore, tmp_path: Path) -> None:
+    await blobs.write("bundles-acme", HASH, DATA[:-1] + b"!")
+    with pytest.raises(Damaged, match=f"the stored bundle {HASH} is damaged"):
+        await store.fetch("acme", HASH, tmp_path / "copy")
+    with pytest.raises(Damaged):
+        await store.describe("acme", HASH)
+    assert not (tmp_path / "copy").exists()
+
+
+async def test_completes_a_prefix(store: BundleStore, good: Path) -> None:
+    await store.push("acme", good)
+    for length in (8, 12, 63, 64):
+        assert await store.resolve("acme", HASH[:length]) == HASH
+
+
+@pytest.mark.parametrize("prefix", ["", HASH[:7], HASH + "0", HASH[:8].upper() + "X", "../../etc", "xxxxxxxxx"])
+async def test_refuses_what_is_no_prefix(store: BundleStore, prefix: str) -> None:
+    with pytest.raises(InvalidInput, match="is not a hash: give 8 to 64 digits"):
+        await store.resolve("acme", prefix)
+
+
+async def test_refuses_a_prefix_of_two(store: BundleStore, blobs: DirectoryStore) -> None:
+    for digest in ("abcdef01" + "0" * 56, "abcdef01" + "1" * 56):
+        await blobs.write("bundles-acme", digest, b"x")
+    with pytest.raises(InvalidInput, match="abcdef01 is ambiguous"):
+        await store.resolve("acme", "abcdef01")
+    assert await store.resolve("acme", "abcdef010") == "abcdef01" + "0" * 56
+
+
+async def test_remembers_only_so_many(blobs: DirectoryStore, tmp_path: Path) -> None:
+    store = BundleStore(blobs, limits=Limits())
+    hashes: list[str] = []
+    for number in range(130):
+        path = tmp_path / f"{number}.zip"
+        path.write_bytes(bundle(model_files({**CONFIG, "version": str(number)})))
+        hashes.append((await store.push("acme", path)).model_bundle_hash)
+    assert (await store.describe("acme", hashes[0])).config.version == "0"
+    assert (await store.describe("acme", hashes[129])).config.version == "129"
