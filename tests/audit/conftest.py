@@ -1,32 +1,15 @@
 """A chain in a store of the test's own."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from audit.clock import Clock
 
 from livecalc.audit.log import AuditLog
 from livecalc.blobs.directory import DirectoryStore
 from livecalc.domain.audit import AuditRecord
 from livecalc.domain.tenants import Principal
-
-START = datetime(2026, 1, 25, 1, 0, tzinfo=UTC)
-
-Recorder = Callable[[int], Awaitable[list[AuditRecord]]]
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.time = START
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def forward(self, **parts: float) -> None:
-        self.time += timedelta(**parts)
 
 
 @pytest.fixture
@@ -55,7 +38,9 @@ def jane() -> Principal:
 
 
 @pytest.fixture
-def fill(log: AuditLog, clock: Clock) -> Recorder:
+def fill(log: AuditLog, clock: Clock) -> Callable[[int], Awaitable[list[AuditRecord]]]:
+    """Append so many records of tenant acme, a second apart."""
+
     async def record(count: int) -> list[AuditRecord]:
         found: list[AuditRecord] = []
         for number in range(count):

@@ -213,6 +213,7 @@ contents = st.binary(max_size=40) | st.integers(0, 3000).map(lambda n: b"ab" * n
 honest = st.dictionaries(st.text("abcé/.", min_size=1, max_size=6), contents, max_size=5)
 
 
+@settings(deadline=None)
 @given(honest, st.booleans())
 def test_reads_as_the_standard_library_does(files: dict[str, bytes], deflate: bool) -> None:  # noqa: FBT001  (drawn)
     data = archive(members(files, deflate=deflate))
@@ -224,7 +225,7 @@ def test_reads_as_the_standard_library_does(files: dict[str, bytes], deflate: bo
         assert {name: other.read(name) for name in other.namelist() if not name.endswith("/")} == found
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_no_bytes_raise_anything_else(data: st.DataObject) -> None:
     whole = bytearray(archive(members({"a": b"some", "b": b"more" * 30}, deflate=True)))

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bundles import CONFIG, FILES, archive, members, model_files, write_folder
 
@@ -86,6 +86,7 @@ def test_opening_and_packing_again_gives_the_same_bytes(model: Path, tmp_path: P
     assert pack(tmp_path / "opened", tmp_path / "second.zip").model_bundle_hash == first.model_bundle_hash
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.from_regex(r"[a-z]{1,3}(/[a-zé]{1,3}){0,2}", fullmatch=True), st.binary(max_size=50), max_size=6)
 )

@@ -2,7 +2,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livecalc.bundles.paths import check_collisions, check_path
@@ -98,6 +98,7 @@ def test_refuses_a_folder_with_the_name_of_a_file() -> None:
     check_collisions(["a/b", "a/c", "b/b"], ["a", "a", "c"])
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("./\\ :~aA\0é\u0301\u202e") | st.characters(), max_size=12))
 def test_an_accepted_path_stays_inside(path: str) -> None:
     try:

@@ -1,11 +1,12 @@
 import pytest
 
-from livecalc.bundles.signatures import check_signature
+from livecalc.bundles.signatures import check_signature, read_definitions
 from livecalc.domain.errors import InvalidInput
 
 
 def check(source: str, *inputs: str) -> None:
-    check_signature(source.encode(), "model.py", "node", inputs)
+    found = read_definitions(source.encode(), "model.py").get("node")
+    check_signature(found, "python://model.py:node", inputs)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_takes_a_node(source: str, inputs: tuple[str, ...]) -> None:
         ("def node(block, /:\n", (), "not valid Python, line 1"),
         ("\0", (), "'model.py'"),
         ("(" * 5000, (), "'model.py'"),
-        ("-" * 200_000 + "1", (), "'model.py' cannot be read as Python"),
+        ("-" * 100_000 + "1", (), "'model.py' cannot be read as Python"),
     ],
 )
 def test_refuses_what_is_no_node(source: str, inputs: tuple[str, ...], reason: str) -> None:

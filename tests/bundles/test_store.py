@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from blockbuster import blockbuster_ctx
 from support.bundles import CONFIG, bundle, model_files
 
 from livecalc.blobs.directory import DirectoryStore
@@ -120,6 +121,15 @@ async def test_refuses_a_prefix_of_two(store: BundleStore, blobs: DirectoryStore
     with pytest.raises(InvalidInput, match="abcdef01 is ambiguous"):
         await store.resolve("acme", "abcdef01")
     assert await store.resolve("acme", "abcdef010") == "abcdef01" + "0" * 56
+
+
+async def test_never_blocks_the_loop(blobs: DirectoryStore, good: Path, tmp_path: Path) -> None:
+    with blockbuster_ctx("livecalc.bundles"):
+        await BundleStore(blobs, limits=Limits()).push("acme", good)
+        other = BundleStore(blobs, limits=Limits())
+        assert await other.resolve("acme", HASH[:8]) == HASH
+        assert (await other.describe("acme", HASH)).size == len(DATA)
+        await other.fetch("acme", HASH, tmp_path / "copy")
 
 
 async def test_remembers_only_so_many(blobs: DirectoryStore, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 import zipfile
 from copy import deepcopy
@@ -14,6 +15,7 @@ import pytest
 from support.bundles import CONFIG, Member, archive, bundle, members, model_files, with_manifest, write_folder
 
 from livecalc.bundles.limits import Limits
+from livecalc.bundles.signatures import MAX_SOURCE
 from livecalc.bundles.verify import verify
 from livecalc.domain.errors import InvalidInput, NotFound, TooLarge
 
@@ -168,8 +170,27 @@ def test_says_that_there_is_no_wasm_engine_yet(tmp_path: Path) -> None:
 
 
 def test_refuses_code_too_long_to_read(tmp_path: Path) -> None:
-    data = bundle({**GOOD, "model.py": GOOD["model.py"] + b"#" * (512 << 10)})
-    assert "'model.py' has 524,4" in refusal(tmp_path, data)
+    data = bundle({**GOOD, "model.py": GOOD["model.py"] + b"#" * MAX_SOURCE})
+    assert "'model.py' has 131,2" in refusal(tmp_path, data)
+    config = deepcopy(CONFIG)
+    names = [f"n{number}" for number in range(10)]
+    config["pipeline"]["nodes"] += [
+        {"id": name, "engine": f"python://{name}.py:draw", "outputs": {"x": f"bus://inner/{name}"}} for name in names
+    ]
+    data = bundle(model_files(config, {f"{name}.py": b"#" * MAX_SOURCE for name in names}))
+    assert "its files with nodes have 1,310,8" in refusal(tmp_path, data)
+
+
+def test_reads_a_file_once_however_many_nodes_it_has(tmp_path: Path) -> None:
+    config = deepcopy(CONFIG)
+    config["pipeline"]["nodes"] += [
+        {"id": f"n{number}", "engine": "python://model.py:other", "outputs": {"x": f"bus://inner/n{number}"}}
+        for number in range(900)
+    ]
+    code = b"def other(block, /): ...\n" + GOOD["model.py"] + b"pass\n" * 20_000
+    begin = time.process_time()
+    verified(tmp_path, bundle(model_files(config, {"model.py": code})))
+    assert time.process_time() - begin < 2
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The real `livecalc` as a process, with a home of its own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -43,3 +44,26 @@ def livecalc(environment: dict[str, str], tmp_path: Path) -> Callable[..., Compl
         )
 
     return run
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Callable[..., str]:
+    """Write a model of one node whose body is given; returns its folder's name. 80 scenarios in 10 blocks."""
+
+    def write(body: str = "return block.uniforms(1)[:, 0]", name: str = "tiny") -> str:
+        folder = tmp_path / name
+        folder.mkdir()
+        source = "\n".join(["def node(block, /):", *(f"    {line}" for line in body.splitlines())])
+        (folder / "node.py").write_text(source + "\n", "utf-8")
+        node = {"id": "node", "engine": "python://node.py:node", "inputs": {}, "outputs": {"out": "bus://results/out"}}
+        config = {
+            "name": name,
+            "version": "1",
+            "scenarios": {"count": 80, "block": 8, "seed": 1},
+            "pipeline": {"nodes": [node]},
+            "results": ["bus://results/out"],
+        }
+        (folder / "livecalc.config.json").write_text(json.dumps(config), "utf-8")
+        return name
+
+    return write

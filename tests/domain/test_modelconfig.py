@@ -3,7 +3,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bundles import CONFIG, FILES
 
@@ -176,6 +176,7 @@ def pipelines(draw: st.DrawFn) -> list[Node]:
     return draw(st.permutations(nodes))
 
 
+@settings(deadline=None)
 @given(pipelines())
 def test_orders_any_pipeline_without_a_circle(nodes: list[Node]) -> None:
     ordered = order_nodes(nodes)
@@ -186,12 +187,14 @@ def test_orders_any_pipeline_without_a_circle(nodes: list[Node]) -> None:
         written |= set(node.outputs.values())
 
 
+@settings(deadline=None)
 @given(pipelines())
 def test_keeps_the_written_order_where_it_can(nodes: list[Node]) -> None:
     ordered = order_nodes(nodes)
     assert order_nodes(ordered) == ordered
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

@@ -158,18 +158,18 @@ class Stage:
             return True
         return False
 
-    async def manifests(self, bucket_id: str) -> list[Manifest]:
+    async def manifests(self, bucket_id: str, principal: Principal = ANA) -> list[Manifest]:
         """The manifests of a bucket's archives, oldest first."""
-        archives = await self.diagnostics.list_archives(ANA, bucket_id)
-        raw = [await self.diagnostics.manifest(ANA, each.bucket_id, each.timestamp) for each in archives]
+        archives = await self.diagnostics.list_archives(principal, bucket_id)
+        raw = [await self.diagnostics.manifest(principal, each.bucket_id, each.timestamp) for each in archives]
         return [msgspec.json.decode(each, type=Manifest) for each in raw]
 
-    async def manifest(self, bucket_id: str) -> Manifest:
-        [manifest] = await self.manifests(bucket_id)
+    async def manifest(self, bucket_id: str, principal: Principal = ANA) -> Manifest:
+        [manifest] = await self.manifests(bucket_id, principal)
         return manifest
 
-    async def blob(self, path: str) -> bytes:
-        return b"".join([chunk async for chunk in self.diagnostics.read_blob(ANA, path)])
+    async def blob(self, path: str, principal: Principal = ANA) -> bytes:
+        return b"".join([chunk async for chunk in self.diagnostics.read_blob(principal, path)])
 
     async def json(self, path: str) -> object:
         return msgspec.json.decode(await self.blob(path))

@@ -43,15 +43,15 @@ def _page(document: Json) -> Iterator[str]:
     yield f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(info["title"])} API</title>'
     yield f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
     yield f"<h1>{escape(info['title'])} API {escape(info['version'])}</h1><p>{escape(info['description'])}</p>"
-    links = [f'<a href="#{escape(topic)}">{escape(topic)}</a>' for topic in [*topics, "problems", "schemas"]]
+    links = [f'<a href="#topic-{escape(topic)}">{escape(topic)}</a>' for topic in [*topics, "problems", "schemas"]]
     yield f'<nav>{"".join(links)}<a href="/openapi.json">openapi.json</a></nav>'
     yield "<p>All but the public endpoints need <code>Authorization: Bearer TOKEN</code>.</p>"
     for topic, operations in topics.items():
-        yield f'<h2 id="{escape(topic)}">{escape(topic)}</h2>'
+        yield f'<h2 id="topic-{escape(topic)}">{escape(topic)}</h2>'
         for method, path, operation in operations:
             yield from _operation(method, path, operation)
     yield from _problems()
-    yield '<h2 id="schemas">schemas</h2>'
+    yield '<h2 id="topic-schemas">schemas</h2>'
     for name, schema in document["components"]["schemas"].items():
         yield from _schema(name, schema)
     yield "</body></html>"
@@ -86,7 +86,7 @@ def _operation(method: str, path: str, operation: Json) -> Iterator[str]:
 
 
 def _problems() -> Iterator[str]:
-    yield '<h2 id="problems">problems</h2><p>What the <code>type</code> of a problem means.</p><table>'
+    yield '<h2 id="topic-problems">problems</h2><p>What the <code>type</code> of a problem means.</p><table>'
     for error, (status, title) in TABLE.items():
         anchor = problem_type(error).partition("#")[2]
         words = (error.__doc__ or "").strip().splitlines()[0]

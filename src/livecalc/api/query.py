@@ -1,7 +1,8 @@
 """Read query parameters into a Struct: unknown, repeated, missing and wrong ones are refused in one clear sentence."""
 
 from datetime import datetime
-from typing import Annotated, Any, TypeVar, get_args
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -44,31 +45,31 @@ def _split(raw: bytes) -> dict[str, list[str]]:
 
 def _read(field: FieldInfo, values: list[str]) -> Any:
     name = field.encode_name
-    if _is_list(field.type):
-        return [_convert(name, value, get_args(field.type)[0]) for value in values]
+    bare = _bare(field.type)
+    if get_origin(bare) is list:
+        return [_convert(name, value, get_args(bare)[0]) for value in values]
     if len(values) > 1:
         raise InvalidInput(f"query parameter {name} is given {len(values)} times: give it once")
     return _convert(name, values[0], field.type)
 
 
-def _is_list(kind: Any) -> bool:
-    return getattr(kind, "__origin__", None) is list
-
-
 def _convert(name: str, value: str, kind: Any) -> Any:
     # Lax conversion reads numbers and booleans from text, and would read "5" as a time and "null" as None.
     kind = _without_none(kind)
-    strict = kind is Timestamp
     try:
-        return msgspec.convert(value, kind, strict=strict)
+        return msgspec.convert(value, kind, strict=_bare(kind) is datetime)
     except msgspec.ValidationError:
         raise InvalidInput(f"query parameter {name}={value[:_SHOWN]!r} is not valid: use {_wanted(kind)}") from None
 
 
+def _bare(kind: Any) -> Any:
+    """A type without what Annotated says of it."""
+    return _bare(get_args(kind)[0]) if get_origin(kind) is Annotated else kind
+
+
 def _without_none(kind: Any) -> Any:
-    choices = [each for each in get_args(kind) if each is not type(None)]
-    is_optional = type(None) in get_args(kind)
-    return choices[0] if is_optional and len(choices) == 1 else kind
+    choices = get_args(_bare(kind))
+    return next(each for each in choices if each is not NoneType) if NoneType in choices else kind
 
 
 def _wanted(kind: Any) -> str:

@@ -52,8 +52,8 @@ class Route:
     @property
     def topic(self) -> str:
         """The heading it stands under: `jobs`, `namespaces`, ..."""
-        parts = self.path.removeprefix("/v1/").removeprefix("platform/").split("/")
-        return parts[0] if self.path.startswith("/v1/") else "system"
+        head = self.path.removeprefix("/v1/").removeprefix("platform/").partition("/")[0]
+        return head if self.path.startswith("/v1/") and head != "status" else "system"
 
     @property
     def template(self) -> str:

@@ -2,13 +2,16 @@
 
 import hashlib
 import re
+import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+from anyio import CancelScope, open_file, to_thread
 from anyio import Path as AsyncPath
-from anyio import open_file, to_thread
 from msgspec import Struct
 
 from livecalc.blobs.port import BlobStore
@@ -77,10 +80,9 @@ class BundleStore:
         size = await self._size(tenant_key, digest)
         config = self._configs.get(digest)
         if config is None:
-            with tempfile.TemporaryDirectory(prefix="livecalc-") as scratch:
-                copy = Path(scratch, "bundle")
-                await self.fetch(tenant_key, digest, copy)
-                config = await to_thread.run_sync(_config, copy, self._limits)
+            async with _scratch() as folder:
+                await self.fetch(tenant_key, digest, folder / "bundle")
+                config = await to_thread.run_sync(_config, folder / "bundle", self._limits)
         self._remember(digest, config)
         return StoredBundle(model_bundle_hash=digest, size=size, config=config)
 
@@ -133,6 +135,17 @@ class BundleStore:
 
 def _missing(digest: str) -> NotFound:
     return NotFound(f"there is no bundle {digest}; push it first")
+
+
+@asynccontextmanager
+async def _scratch() -> AsyncGenerator[Path]:
+    """A folder for as long as the block lasts; made and removed off the loop, also when the caller goes away."""
+    folder = await to_thread.run_sync(partial(tempfile.mkdtemp, prefix="livecalc-"))
+    try:
+        yield Path(folder)
+    finally:
+        with CancelScope(shield=True):
+            await to_thread.run_sync(shutil.rmtree, folder)
 
 
 def _config(path: Path, limits: Limits) -> Config:

@@ -1,6 +1,7 @@
 """Hold an archive to every rule of a bundle, in constant memory, without writing a byte of it anywhere."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -9,9 +10,9 @@ from livecalc.bundles.archive import CHUNK, Entry, read_entries, read_small, str
 from livecalc.bundles.contents import BundleFile, VerifiedBundle
 from livecalc.bundles.limits import Limits
 from livecalc.bundles.manifest import manifest_limit, parse_manifest
-from livecalc.bundles.signatures import MAX_SOURCE, check_signature
-from livecalc.domain.errors import InvalidInput, NotFound
-from livecalc.domain.modelconfig import CONFIG_FILE, MANIFEST_FILE, Config, parse_engine
+from livecalc.bundles.signatures import MAX_SOURCE, MAX_SOURCES, check_signature, read_definitions
+from livecalc.domain.errors import InvalidInput, NotFound, TooLarge
+from livecalc.domain.modelconfig import CONFIG_FILE, MANIFEST_FILE, Config, Engine, Node, parse_engine
 from livecalc.domain.modelrules import MAX_CONFIG_BYTES, parse_config, resolve_files
 
 
@@ -72,12 +73,20 @@ def _check_file(file: BinaryIO, entry: Entry, expected: str) -> BundleFile:
 
 
 def _check_nodes(file: BinaryIO, entries: Mapping[str, Entry], config: Config) -> None:
+    """Check each node's signature, reading each file of theirs once."""
+    nodes: defaultdict[str, list[tuple[Engine, Node]]] = defaultdict(list)
     for node in config.pipeline.nodes:
         engine = parse_engine(node.engine)
         if engine.scheme == "wasm":
             raise InvalidInput(f"node {node.id!r} needs {node.engine}, and this version has no wasm engine yet")
-        source = read_small(file, entries[engine.path], MAX_SOURCE)
-        check_signature(source, engine.path, engine.function, node.inputs)
+        nodes[engine.path].append((engine, node))
+    size = sum(entries[path].size for path in nodes)
+    if size > MAX_SOURCES:
+        raise TooLarge(f"bundle refused: its files with nodes have {size:,} bytes, over the limit of {MAX_SOURCES:,}")
+    for path, used in nodes.items():
+        definitions = read_definitions(read_small(file, entries[path], MAX_SOURCE), path)
+        for engine, node in used:
+            check_signature(definitions.get(engine.function), node.engine, node.inputs)
 
 
 def _digest(file: BinaryIO) -> tuple[str, int]:

@@ -44,7 +44,7 @@ def find(client: "Client", archive: str) -> Found:
         timestamp = max((each.timestamp for each in client.archives(bucket)), key=_age, default="")
         if not timestamp:
             raise NotFound(f"bucket {bucket} has no archive: look with `livecalc namespaces list` whether it lives")
-    raw = b"".join(client.blob(f"{bucket}/{timestamp}/{MANIFEST}"))
+    raw = client.manifest(bucket, timestamp)
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.DecodeError as error:

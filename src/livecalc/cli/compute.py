@@ -32,9 +32,14 @@ class Computed(Struct, frozen=True, kw_only=True):
 
 
 def compute(
-    folder: Path, config: Config, scratch: Path, *, on_progress: Callable[[int], None], on_output: Callable[[bytes], None]
+    folder: Path,
+    config: Config,
+    scratch: Path,
+    *,
+    on_progress: Callable[[int], None],
+    on_output: Callable[[bytes], None],
 ) -> Computed:
-    """Compute every scenario; `on_progress` gets how many are done. Raises ModelFailed, Unavailable, KeyboardInterrupt."""
+    """Compute every scenario; `on_progress` gets how many are done. Raises ModelFailed, Unavailable."""
     ranges = split_blocks(config.scenarios.count, config.scenarios.block, os.cpu_count() or 1)
     done = [0] * len(ranges)
     lock = Lock()

@@ -1,11 +1,10 @@
 """Files that commands write: whole or not at all."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-
-import click
 
 from livecalc.cli.format import size
 from livecalc.cli.output import note
@@ -14,10 +13,9 @@ from livecalc.cli.output import note
 def save_stream(chunks: Iterable[bytes], target: Path | None) -> None:
     """Write a stream to a file, which appears when it is whole, or to standard output."""
     if target is None:
-        out = click.get_binary_stream("stdout")
         for chunk in chunks:
-            out.write(chunk)
-        out.flush()
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.flush()
         return
     note(f"Wrote {target} ({size(save_quietly(chunks, target))})")
 

@@ -23,7 +23,7 @@ ENTRIES = (
     Entry(_BUCKETS, "diagnostics", "livecalc.cli.commands.diagnostics", "Read and verify the archives of buckets."),
     Entry(_BUCKETS, "audit", "livecalc.cli.commands.audit", "Show who did what, and verify the record."),
     Entry(_PROCESSES, "serve", "livecalc.cli.commands.serve", "Run the HTTP API, and a sweep every 5 minutes."),
-    Entry(_PROCESSES, "token", "livecalc.cli.commands.token", "Print a token of the local identity."),
+    Entry(_PROCESSES, "token", "livecalc.cli.commands.token", "Print a token of the local identity, and nothing else."),
     Entry(_PROCESSES, "cleanup", "livecalc.cli.commands.cleanup", "Sweep once: archive and delete what is due."),
     Entry(_PROCESSES, "worker", "livecalc.cli.commands.worker", "Compute one partition; started inside a pod."),
 )

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from livecalc.cli.format import plain
 from livecalc.cli.output import note
+from livecalc.domain.errors import LivecalcError
 
 if TYPE_CHECKING:
     from livecalc.client import Client
@@ -18,8 +20,17 @@ def connected() -> "Generator[Client]":
     from livecalc.embedded import connect
 
     with connect() as client:
-        note(f"Target: {client.target}")
+        note(f"Target: {_target(client)}")
         yield client
+
+
+def _target(client: "Client") -> str:
+    """The platform and the tenant as it sees us; without a tenant when it does not know us, or does not answer."""
+    try:
+        return f"{client.target}, tenant {plain(client.status().tenant_id)}"
+    except LivecalcError:
+        # What is wrong is said where it stops the command, and with this line before it.
+        return client.target
 
 
 def own_target(settings: "Settings") -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jwt import PyJWK, PyJWKError
+from jwt import PyJWK, PyJWTError
 from msgspec import Struct
 
 from livecalc.identity.port import Jwk
@@ -27,7 +27,7 @@ def usable_keys(jwks: Sequence[Jwk], algorithms: Sequence[str]) -> dict[str | No
         if algorithm is not None and algorithm in algorithms and (kid is None or isinstance(kid, str)):
             try:
                 found[kid] = PublicKey(algorithm, PyJWK(dict(_public(jwk)), algorithm=algorithm).key)
-            except PyJWKError:
+            except PyJWTError:
                 continue
     return found
 

@@ -135,7 +135,7 @@ class _KeyRing:
 
     async def find(self, kid: str | None) -> PublicKey:
         """Find the key that a token names. Raises Unauthenticated, Unavailable."""
-        if self._fetched_at is None or (self._may_try() and self._is_wanting(kid, self._fetched_at)):
+        if self._should_fetch(kid):
             await self._fetch()
         key = self._pick(kid)
         if key is None:
@@ -147,11 +147,13 @@ class _KeyRing:
             return next(iter(self._keys.values()))
         return self._keys.get(kid)
 
-    def _is_wanting(self, kid: str | None, fetched_at: float) -> bool:
-        return self._pick(kid) is None or self._now() - fetched_at >= self._lifetime
-
-    def _may_try(self) -> bool:
-        return self._tried_at is None or self._now() - self._tried_at >= self._cooldown
+    def _should_fetch(self, kid: str | None) -> bool:
+        if self._fetched_at is None or self._tried_at is None:
+            return True
+        may_try = self._now() - self._tried_at >= self._cooldown
+        if self._pick(kid) is None:
+            return may_try or self._turn.locked()  # who wants a key waits for the fetch that is under way
+        return may_try and self._now() - self._fetched_at >= self._lifetime
 
     async def _fetch(self) -> None:
         """Fetch once for all who wait; keys that are there stay in use while the issuer does not answer."""

@@ -62,8 +62,12 @@ class JobLogs:
         if not logs:
             raise NotFound(f"job {submitted.job_id} has no log yet, and no archive has one")
         for pod, path in logs:
-            async for chunk in _headed(pod, self._diagnostics.read_blob(principal, path), heads=heads):
+            async for chunk in _headed(pod, self._of_blob(principal, path), heads=heads):
                 yield chunk
+
+    async def _of_blob(self, principal: Principal, path: str) -> AsyncGenerator[bytes, None]:
+        async for chunk in self._diagnostics.read_blob(principal, path):
+            yield chunk
 
 
 def _in_order(pods: tuple[PodRecord, ...]) -> list[PodRecord]:

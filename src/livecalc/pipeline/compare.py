@@ -53,6 +53,9 @@ def _largest_relative(before: NDArray[Any], after: NDArray[Any]) -> float | None
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return None
     scale = np.maximum(np.abs(a), np.abs(b))
-    zero = scale == 0
-    scale[zero] = 1.0
-    return float(np.max(np.abs(a / scale - b / scale)))
+    scale[scale == 0] = 1.0
+    with np.errstate(over="ignore"):
+        apart = np.abs(a - b) / scale
+    far = np.isinf(apart)
+    apart[far] = np.abs(a[far] / scale[far] - b[far] / scale[far])
+    return float(apart.max())

@@ -30,7 +30,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def make_record(outcome: Outcome, order: Order, *, job_id: str, index: int, attempt: int) -> PartitionRecord:
-    """Make the record of a partition that succeeded or failed for good."""
+    """Make the record of a partition that has succeeded, or has failed for good."""
     return PartitionRecord(
         job_id=job_id,
         index=index,

@@ -4,6 +4,7 @@ Written by a worker that ran a user's code, read by the platform: a reader trust
 imported where arrays are read.
 """
 
+import math
 import struct
 import zipfile
 from collections.abc import Generator, Mapping
@@ -19,9 +20,9 @@ from livecalc.domain.modelconfig import BUS
 from livecalc.domain.partitions import OutputPart, PartitionRecord, block_ranges
 from livecalc.domain.resulthash import block_digest
 from livecalc.pipeline.dtypes import DTYPES
+from livecalc.pipeline.npyheader import npy_header
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 RECORD = "record.json"
@@ -33,7 +34,7 @@ _ENCRYPTED = 1
 _COPY = 1 << 20
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _UNREADABLE = (zipfile.BadZipFile, struct.error, KeyError, ValueError, EOFError, NotImplementedError, RuntimeError)
-"""What `zipfile`, `msgspec` and NumPy raise on bytes that are not what they should be."""
+"""What `zipfile` and `msgspec` raise on bytes that are not what they should be."""
 
 
 def member_name(address: str) -> str:
@@ -147,12 +148,13 @@ def _open_array(path: Path, record: PartitionRecord, address: str) -> Generator[
     with path.open("rb") as file:
         try:
             end = _find_member(file, name)
-            dtype, start = _read_header(file, part)
+            header = npy_header(part.dtype, part.shape)
+            if file.read(len(header)) != header:
+                raise ValueError(f"its .npy header is not the one of {part.dtype} {part.shape}")
         except _UNREADABLE as error:
             raise Damaged(f"partition file {path.name} has no readable {address}: {error}") from error
-        row = dtype.itemsize
-        for size in part.shape[1:]:
-            row *= size
+        start = file.tell()
+        row = math.prod(part.shape[1:], start=int(part.dtype[2:]))
         if end - start != row * (record.stop - record.first):
             raise Damaged(f"partition file {path.name} holds {end - start} bytes of {address}, not what its shape says")
         yield _StoredArray(record=record, address=address, part=part, file=file, start=start, row=row)
@@ -184,14 +186,3 @@ def _find_member(file: IO[bytes], name: str) -> int:
         raise ValueError(f"member {name} does not begin where the directory says")
     file.seek(name_length + extra_length, 1)
     return file.tell() + info.file_size
-
-
-def _read_header(file: IO[bytes], part: OutputPart) -> "tuple[np.dtype[Any], int]":
-    from numpy.lib import format as npy
-
-    if npy.read_magic(file) != (1, 0):
-        raise ValueError("its .npy version is not 1.0")
-    shape, fortran, dtype = npy.read_array_header_1_0(file)
-    if (shape, dtype.str, fortran) != (part.shape, part.dtype, False):
-        raise ValueError(f"its .npy header says {dtype.str} {shape}, the record {part.dtype} {part.shape}")
-    return dtype, file.tell()

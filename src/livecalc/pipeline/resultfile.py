@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import IO, Any
 
-from numpy.lib import format as npy
 from numpy.typing import NDArray
+
+from livecalc.pipeline.npyheader import npy_header
 
 
 class ResultFile:
@@ -20,7 +21,7 @@ class ResultFile:
         if self._file is None:
             self._file = self.path.open("wb")
             shape = (self._scenarios, *block.shape[1:])
-            npy.write_array_header_1_0(self._file, {"descr": block.dtype.str, "fortran_order": False, "shape": shape})
+            self._file.write(npy_header(block.dtype.str, shape))
         self._file.write(block.data)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from livecalc.cli.format import count, short
+from livecalc.cli.format import NONE, count
 from livecalc.cli.lazy import Group
 from livecalc.cli.output import bad, emit, emit_json, good, json_option
 from livecalc.cli.session import connected
@@ -21,7 +21,9 @@ def command() -> None:
 
 @command.command("list", example="livecalc audit list --limit 20")
 @click.option("--since", metavar="TIME", help="Only records from this time on, such as 2026-01-25T00:00:00Z.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many records.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="At most so many records."
+)
 @json_option
 def list_command(since: str | None, limit: int, *, as_json: bool) -> None:
     """List your tenant's audit records, newest first."""
@@ -46,11 +48,12 @@ def verify_command(ctx: click.Context, heads: tuple[str, ...], *, as_json: bool)
     still be in the record. Exits 3 when the record does not hold.
     """
     with connected() as client:
-        found = client.verify_audit(heads)
+        found = client.verify_audit(head=heads)
     if as_json:
         emit_json(found)
     elif found.holds:
-        emit(good(f"{count(found.records, 'record')} hold, head {short(found.head)}"))
+        # The head is given in full: it is what people note elsewhere.
+        emit(good(f"{count(found.records, 'record')} as they were written, head {found.head or NONE}"))
     else:
         emit(bad(f"record {found.first_bad} does not hold: {found.reason}"))
     if not found.holds:

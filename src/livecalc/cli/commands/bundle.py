@@ -38,7 +38,7 @@ def init_command(name: str, example: str | None) -> None:
 @command.command("pack", example="livecalc bundle pack my-model -o my-model.zip")
 @click.argument("folder", metavar="DIR")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="The file; by default {name}-{version}.zip here.")
-@click.option("--scenarios", type=click.IntRange(1), help="Replace the number of scenarios.")
+@click.option("--scenarios", type=click.IntRange(1), metavar="N", help="Replace the number of scenarios.")
 @json_option
 def pack_command(*, folder: str, output: Path | None, scenarios: int | None, as_json: bool) -> None:
     """Pack a model's folder; the same folder gives the same bytes anywhere."""

@@ -67,7 +67,12 @@ def _show(settings: "Settings", plan: "SweepPlan", *, as_json: bool) -> int:
     note(f"Target: {own_target(settings)}   {limits}")
     entries = [entry(each, plan.now) for each in plan.entries]
     if as_json:
-        report: dict[str, Any] = {"dry_run": True, "entries": entries, "problems": plan.problems, "notices": plan.notices}
+        report: dict[str, Any] = {
+            "dry_run": True,
+            "entries": entries,
+            "problems": plan.problems,
+            "notices": plan.notices,
+        }
         emit_json(report)
     else:
         emit(show_plan(entries))

@@ -1,5 +1,6 @@
 """`livecalc jobs`: look at jobs, follow them, read what they computed, stop them."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ livecalc jobs show j-01jdx4m8
 livecalc jobs result j-01jdx4m8 --format csv -o npv.csv
 """
 _STATES = ["pending", "running", "succeeded", "failed", "cancelled"]
+_FORMS = ["table", "csv", "parquet", "arrow"]
 _job = click.argument("job")
 
 
@@ -37,7 +39,9 @@ def command() -> None:
 @click.option("--state", type=click.Choice(_STATES), help="Only jobs in this state.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only jobs with this label.")
 @click.option("--since", metavar="TIME", help="Only jobs submitted from this time on, such as 2026-01-25T00:00:00Z.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many jobs.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="At most so many jobs."
+)
 @json_option
 def list_command(  # noqa: PLR0913  (the filters of a list)
     *, bucket: str | None, state: str | None, labels: tuple[str, ...], since: str | None, limit: int, as_json: bool
@@ -88,27 +92,30 @@ def watch_command(ctx: click.Context, job: str, *, as_json: bool) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
 def logs_command(job: str, *, follow: bool) -> None:
     """Print what a job's workers print, or printed before their namespace went."""
-    out = click.get_binary_stream("stdout")
     with connected() as client:
         for chunk in client.logs(client.resolve_job(job), follow=follow):
-            out.write(chunk)
-            out.flush()
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.flush()
 
 
 @command.command("result", example=EXAMPLE.strip().splitlines()[-1])
 @_job
-@click.option(
-    "--format", "form", type=click.Choice(["table", "csv", "parquet", "arrow"]), default="table", show_default=True,
-    help="A summary as a table, or every value of every scenario.",
-)  # fmt: skip
+@click.option("--format", "form", type=click.Choice(_FORMS), help="By default as -o ends, else a summary as a table.")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 @json_option
-def result_command(job: str, form: str, output: Path | None, *, as_json: bool) -> None:
-    """Print a job's result: a summary of each output, or all values."""
+def result_command(job: str, form: str | None, output: Path | None, *, as_json: bool) -> None:
+    """Print a job's result: a summary of each output, or every value of every scenario.
+
+    The table, and --json, are the summary; csv, parquet and arrow have a column for the scenario and one for each
+    output.
+    """
     from livecalc.cli.files import save_stream
     from livecalc.cli.views.jobs import summary
 
+    form = form or _form_of(output)
     if form == "table":
+        if output is not None:
+            raise click.UsageError("a table is not written to a file: use --format csv, parquet or arrow")
         with connected() as client:
             result = client.result(client.resolve_job(job))
         if as_json:
@@ -116,7 +123,9 @@ def result_command(job: str, form: str, output: Path | None, *, as_json: bool) -
         else:
             emit(summary(result, whole=True))
         return
-    if form != "csv" and output is None and click.get_text_stream("stdout").isatty():
+    if as_json:
+        raise click.UsageError(f"--json is the summary: leave it out, or --format {form}")
+    if form != "csv" and output is None and sys.stdout.isatty():
         raise click.UsageError(f"{form} is not for a terminal: give a file with -o")
     with connected() as client:
         save_stream(client.download_result(client.resolve_job(job), form), output)
@@ -142,3 +151,12 @@ def _archive(client: "Client", job: "Job") -> "Archive | None":
         return None
     bucket, _, timestamp = job.archive.rpartition("/")
     return next((each for each in client.archives(bucket) if each.timestamp == timestamp), None)
+
+
+def _form_of(output: Path | None) -> str:
+    if output is None:
+        return "table"
+    suffix = output.suffix.removeprefix(".")
+    if suffix not in _FORMS[1:]:
+        raise click.UsageError(f"{output} does not say its format: end it in .csv, .parquet or .arrow, or use --format")
+    return suffix

@@ -1,5 +1,6 @@
 """`livecalc run`: compute a model on this machine, without a platform."""
 
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +22,9 @@ livecalc run term-life --scenarios 200
 
 @click.command("run", cls=Command, example=EXAMPLE)
 @click.argument("model", metavar="DIR|FILE")
-@click.option("--scenarios", type=click.IntRange(1), help="Compute so many instead of the configured number.")
+@click.option(
+    "--scenarios", type=click.IntRange(1), metavar="N", help="Compute so many instead of the configured number."
+)
 @json_option
 def command(model: str, scenarios: int | None, *, as_json: bool) -> None:
     """Compute a model here: no bucket, nothing recorded.
@@ -37,22 +40,28 @@ def command(model: str, scenarios: int | None, *, as_json: bool) -> None:
     from livecalc.cli.progress import scenarios as progress
 
     start = time.monotonic()
-    complaints = click.get_binary_stream("stderr")
     with bundle_of(model) as bundle, tempfile.TemporaryDirectory(prefix="livecalc-run-") as name:
         folder, scratch = Path(name, "bundle"), Path(name, "scratch")
         scratch.mkdir()
         config = open_bundle(bundle.path, folder, limits())
         if scenarios is not None:
-            config = msgspec.structs.replace(config, scenarios=msgspec.structs.replace(config.scenarios, count=scenarios))
+            config = msgspec.structs.replace(
+                config, scenarios=msgspec.structs.replace(config.scenarios, count=scenarios)
+            )
         total = config.scenarios.count
         with progress("Run    ") as advance:
             computed = compute(
-                folder, config, scratch, on_progress=lambda done: advance(done, total), on_output=complaints.write
+                folder, config, scratch, on_progress=lambda done: advance(done, total), on_output=_pass_on
             )
     if as_json:
         emit_json(computed)
         return
     _show(computed, time.monotonic() - start)
+
+
+def _pass_on(printed: bytes) -> None:
+    sys.stderr.buffer.write(printed)
+    sys.stderr.flush()
 
 
 def _show(computed: "Computed", seconds: float) -> None:

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 @click.command("serve", cls=Command, example="livecalc serve --host 127.0.0.1 --port 8080")
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="And this port; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=8080,
+    show_default=True,
+    help="And this port; 0 takes a free one.",
+)
 def command(host: str, port: int) -> None:
     """Run the HTTP API, and a sweep every 5 minutes.
 

@@ -20,7 +20,9 @@ livecalc submit model.zip --bucket statutory --retention regulatory --deadline 2
 @click.option("--wait", is_flag=True, help="Show progress to the end, then the results.")
 @click.option("--name", metavar="TEXT", help="What people call this job.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; may be given many times.")
-@click.option("--partitions", type=click.IntRange(1), help="In how many parts to compute; by default one a slot.")
+@click.option(
+    "--partitions", type=click.IntRange(1), metavar="N", help="In how many parts to compute; by default one a slot."
+)
 @click.option("--deadline", metavar="TIME", help="Stop it after so long, such as 30m or 2h.")
 @click.option("--retention", type=click.Choice(["standard", "regulatory"]), help="How long the archive is kept.")
 @json_option
@@ -38,9 +40,10 @@ def command(  # noqa: PLR0913  (the options of a submit)
     wait: bool,
     as_json: bool,
 ) -> None:
-    """Submit MODEL to a bucket: a folder (packed first), a bundle file, or the hash of a bundle that is there.
+    """Submit a model to a bucket.
 
-    Ctrl-C while waiting detaches; the job goes on.
+    MODEL is a folder, or a packaged example's name, which is packed first; a bundle file; or the hash of a bundle
+    that is there already. Ctrl-C while waiting detaches, and the job goes on.
     """
     from livecalc.cli.model import bring
     from livecalc.cli.waiting import wait_for

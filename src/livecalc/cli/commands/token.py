@@ -13,7 +13,9 @@ from livecalc.cli.output import emit
 )
 @click.option("--tenant", metavar="T", help="The tenant it speaks for; `local` by default.")
 @click.option("--user", metavar="U", help="Who holds it; by default you.")
-@click.option("--ttl", type=click.IntRange(1), default=3600, show_default=True, help="Seconds until it ends.")
+@click.option(
+    "--ttl", type=click.IntRange(1), metavar="N", default=3600, show_default=True, help="Seconds until it ends."
+)
 def command(tenant: str | None, user: str | None, ttl: int) -> None:
     """Print a token of the local identity, and nothing else."""
     from livecalc.bootstrap.service import local_token

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Self
 
 import msgspec
 from msgspec import Struct
@@ -42,7 +44,7 @@ class ClosedForm:
             stderr=subprocess.PIPE,
         )
 
-    def __enter__(self) -> "ClosedForm":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -57,6 +59,14 @@ class ClosedForm:
         printed, complaints = self._process.communicate()
         if self._process.returncode or output.mean is None or not output.se:
             reason = complaints.decode("utf-8", "replace").strip().rpartition("\n")[2]
-            raise ModelFailed(f"output {output.output} cannot be compared with its closed form: {reason or 'it has no mean'}")
+            raise ModelFailed(
+                f"output {output.output} cannot be compared with its closed form: {reason or 'it has no mean'}"
+            )
         value = msgspec.json.decode(printed, type=dict[str, float])[output.output]
         return Comparison(closed_form=value, mean=output.mean, standard_errors=(output.mean - value) / output.se)
+
+
+def count_rows(table: Path) -> int:
+    """How many rows a Parquet file has, from its footer."""
+    parquet: Any = import_module("pyarrow.parquet")
+    return int(parquet.read_metadata(table).num_rows)

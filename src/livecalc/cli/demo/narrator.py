@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from livecalc.cli.format import duration
-from livecalc.cli.output import emit, note
+from livecalc.cli.output import emit
 
 _NAME_WIDTH = 10
 _LINE_WIDTH = 76
@@ -57,6 +57,13 @@ class Narrator:
             self._print(self._label(name), step.lines, seconds)
         self.steps.append({"step": name, "seconds": round(seconds, 3), **step.figures})
 
+    def close(self, *lines: str) -> None:
+        """End the story."""
+        if not self._silent:
+            emit(f"Done in {duration(self.seconds)}.")
+            for line in lines:
+                emit(line)
+
     def _label(self, name: str) -> str:
         return f"{len(self.steps) + 1}/{len(self._names)} {name:<{_NAME_WIDTH}} "
 
@@ -77,8 +84,3 @@ def _working(label: str, *, quiet: bool) -> Generator[None]:
 
     with Console(stderr=True).status(label.strip()):
         yield
-
-
-def remark(text: str) -> None:
-    """Say something beside the story, on standard error."""
-    note(text)

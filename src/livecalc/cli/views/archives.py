@@ -54,7 +54,8 @@ def show_archive(
         ]
     )
     found = f"Sentinel violations: {_violations(manifest.violations, violations)}"
-    return "\n".join([head, "", list_logs(manifest), found])
+    logs = list_logs(manifest) if manifest.pods else "No pod ran in this namespace."
+    return "\n".join([head, "", logs, found])
 
 
 def list_logs(manifest: Manifest) -> str:

@@ -12,13 +12,16 @@ Row = sqlite3.Row
 Connection = sqlite3.Connection
 
 _PATIENCE = 30.0
-_MAGIC = b"SQLite format 3\0"
 _PRIMARY = 0xFF
 """Extended result codes carry the primary one in their low byte (sqlite.org/rescode.html)."""
 
 
 class Store:
-    """A connection; for one thread at a time."""
+    """A connection; for one thread at a time.
+
+    Nothing but SQLite may open the file in a process that has connections: closing any descriptor of it would drop the
+    locks of them all, and the next one to leave would take the write-ahead log away (sqlite.org/howtocorrupt.html, 2.2).
+    """
 
     def __init__(self, home: Home) -> None:
         """Open the database, making it if there is none.
@@ -30,7 +33,6 @@ class Store:
         with self.explained():
             if not home.database.exists():
                 create_database(home.database)
-            _check_magic(home)
             self._connection = sqlite3.connect(
                 home.database,
                 timeout=_PATIENCE,
@@ -99,17 +101,11 @@ def next_version(db: Connection) -> int:
     return int(db.execute("UPDATE counter SET value = value + 1 RETURNING value").fetchone()[0])
 
 
-def _check_magic(home: Home) -> None:
-    with home.database.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise Damaged(f"{home.database} is not a database; restore it, or move it away to start an empty cluster")
-
-
 def _check_version(home: Home, connection: Connection) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION:
-        raise Damaged(f"{home.database} is some other program's database; set LIVECALC_HOME to another folder")
+        raise Damaged(f"{home.database} is no cluster's database; restore it, or move it away to start an empty cluster")
     if version != VERSION:
         raise Unavailable(
             f"{home.database} has schema version {version} and this livecalc knows {VERSION} only; "

@@ -1,0 +1,84 @@
+"""Tells the cluster that a worker lives and how far it is, from a thread of its own: the cluster may be slow or away.
+
+Only the newest state counts. A call that fails is remembered for the log, and the next one is made as if it had not.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+_BEAT_SECONDS = 300.0
+_REPORT_SECONDS = 0.5
+_LAST_WAIT_SECONDS = 10.0
+
+
+class Reporter:
+    """Beats at the start and every 5 minutes; annotates at most twice a second, and whatever is newest at the end."""
+
+    def __init__(
+        self,
+        *,
+        heartbeat: Callable[[], None],
+        annotate: Callable[[Mapping[str, str]], None],
+        beat_seconds: float = _BEAT_SECONDS,
+        report_seconds: float = _REPORT_SECONDS,
+    ) -> None:
+        self._heartbeat = heartbeat
+        self._annotate = annotate
+        self._beat_seconds = beat_seconds
+        self._report_seconds = report_seconds
+        self._news: dict[str, str] = {}
+        self._closing = False
+        self._changed = threading.Condition()
+        self._failures: dict[str, tuple[int, str]] = {}
+        self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
+        self._thread.start()
+
+    def post(self, annotations: Mapping[str, str]) -> None:
+        """Have annotations set on the pod soon; a newer value of one replaces one that still waits."""
+        with self._changed:
+            self._news.update(annotations)
+            self._changed.notify()
+
+    def close(self) -> list[str]:
+        """Deliver what still waits, end the thread, and return what failed, a sentence each.
+
+        A cluster that does not answer within 10 s is left alone: the thread is a daemon and ends with the process.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(_LAST_WAIT_SECONDS)
+        failures = [
+            f"{count} {what}{'s' if count > 1 else ''} failed, the last: {reason}"
+            for what, (count, reason) in self._failures.items()
+        ]
+        return [*failures, "the cluster did not answer in time"] if self._thread.is_alive() else failures
+
+    def _work(self) -> None:
+        next_beat = next_report = time.monotonic()
+        closing = False
+        while not closing:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or bool(self._news), _seconds_to(next_beat))
+                if self._news:
+                    self._changed.wait_for(lambda: self._closing, _seconds_to(next_report))
+                news, self._news = self._news, {}
+                closing = self._closing
+            if not closing and not _seconds_to(next_beat):
+                next_beat = time.monotonic() + self._beat_seconds
+                self._try("heartbeat", self._heartbeat)
+            if news:
+                self._try("annotation", lambda: self._annotate(news))
+                next_report = time.monotonic() + self._report_seconds
+
+    def _try(self, what: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001  (whatever ails the cluster, the work goes on)
+            count, _ = self._failures.get(what, (0, ""))
+            self._failures[what] = (count + 1, str(error) or type(error).__name__)
+
+
+def _seconds_to(moment: float) -> float:
+    return max(0.0, moment - time.monotonic())

@@ -1,0 +1,169 @@
+"""Streams: errors before the first byte are problems, leaving is noticed, a stopping server ends what would go on."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from support.asgi import behind_the_door, serving
+
+from livecalc.api.streams import EventStream, Stream
+from livecalc.domain.errors import Damaged, NotFound
+from livecalc.wire import media
+from livecalc.wire.jobs import Job, Progress
+
+CLOSED = "closed"
+
+
+class Source:
+    """What a stream reads; it notes when it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+        self.stopping = asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.cleaned = threading.Event()
+
+    async def fails_first(self) -> AsyncGenerator[bytes, None]:
+        raise NotFound("there is no such log")
+        yield b""
+
+    async def fails_later(self) -> AsyncGenerator[bytes, None]:
+        yield b"some"
+        raise Damaged("the blob is damaged")
+
+    async def silent(self) -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"first"
+            await asyncio.Event().wait()
+        finally:
+            self.closed.set()
+
+    async def mute(self) -> AsyncGenerator[bytes, None]:
+        try:
+            await asyncio.Event().wait()
+            yield b""
+        finally:
+            self.closed.set()
+
+    async def jobs(self) -> AsyncGenerator[Job, None]:
+        try:
+            yield job("running", 3)
+            await asyncio.Event().wait()
+        finally:
+            self.closed.set()
+
+    async def finished(self) -> AsyncGenerator[Job, None]:
+        yield job("running", 3)
+        yield job("succeeded", 10)
+
+    async def serve(self, request: Request) -> Response:
+        self.loop = asyncio.get_running_loop()
+        what = request.url.path.strip("/")
+        if what in {"jobs", "finished"}:
+            return EventStream(getattr(self, what)(), stopping=self.stopping)
+        return Stream(getattr(self, what)(), media.TEXT, stopping=self.stopping, cleanup=self.cleaned.set)
+
+    def stop(self) -> None:
+        assert self.loop is not None
+        self.loop.call_soon_threadsafe(self.stopping.set)
+
+
+def job(state: str, done: int) -> Job:
+    return Job(
+        job_id="j-01jdx4m8k3q7",
+        bucket_id="b",
+        name="two\u2028lines",
+        labels={},
+        model_bundle_hash="0" * 64,
+        state=state,
+        user_id="ana",
+        created_at="2026-01-25T01:00:00Z",
+        started_at=None,
+        finished_at=None,
+        scenarios=Progress(done=done, total=10),
+        partitions=Progress(done=0, total=1),
+        result_hash=None,
+        error=None,
+        environment={},
+        archive=None,
+        namespace="livecalc-bucket-b",
+        model="m v1",
+        block=5,
+        seed=1,
+        outputs=["npv"],
+        retention="standard",
+        retries=0,
+    )
+
+
+def test_an_error_before_the_first_byte_is_a_problem() -> None:
+    with serving(behind_the_door(Source().serve)) as client:
+        answer = client.get("/fails_first")
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "there is no such log"
+
+
+def test_an_error_in_the_middle_leaves_the_answer_incomplete() -> None:
+    with serving(behind_the_door(Source().serve)) as client, client.stream("GET", "/fails_later") as answer:
+        assert answer.status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError):
+            answer.read()
+
+
+def test_leaving_closes_a_silent_source() -> None:
+    source = Source()
+    with serving(behind_the_door(source.serve)) as client:
+        with client.stream("GET", "/silent") as answer:
+            assert next(answer.iter_raw()) == b"first"
+        assert source.closed.wait(10)
+        assert source.cleaned.wait(10)
+
+
+def test_a_source_without_a_word_has_headers_soon() -> None:
+    source = Source()
+    with serving(behind_the_door(source.serve)) as client:
+        with client.stream("GET", "/mute", timeout=5) as answer:
+            assert answer.status_code == 200
+        assert source.closed.wait(10)
+
+
+def test_a_stopping_server_breaks_off_a_log() -> None:
+    source = Source()
+    with serving(behind_the_door(source.serve)) as client, client.stream("GET", "/silent") as answer:
+        chunks = answer.iter_raw()
+        assert next(chunks) == b"first"
+        source.stop()
+        with pytest.raises(httpx.RemoteProtocolError):
+            next(chunks)
+        assert source.closed.wait(10)
+
+
+def test_a_stopping_server_ends_events() -> None:
+    source = Source()
+    with serving(behind_the_door(source.serve)) as client, client.stream("GET", "/jobs") as answer:
+        chunks = answer.iter_raw()
+        assert b'"state":"running"' in next(chunks)
+        source.stop()
+        assert list(chunks) == []
+        assert source.closed.wait(10)
+
+
+def test_events_end_with_the_last_state() -> None:
+    with serving(behind_the_door(Source().serve)) as client:
+        answer = client.get("/finished")
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    events = answer.content.split(b"\n\n")
+    assert len(events) == 3
+    assert events[1].startswith(b'event: job\ndata: {"job_id"')
+
+
+def test_head_reads_nothing() -> None:
+    source = Source()
+    with serving(behind_the_door(source.serve)) as client:
+        answer = client.head("/mute")
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert source.cleaned.wait(10)

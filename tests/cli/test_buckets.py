@@ -1,0 +1,153 @@
+"""Namespaces, archives, audit, cleanup and identity through the real executable, without any job."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from subprocess import CompletedProcess
+
+LiveCalc = Callable[..., CompletedProcess[str]]
+
+
+def answer(livecalc: LiveCalc, *arguments: str, code: int = 0, **settings: str) -> str:
+    """What a command prints; it must end as expected, and may say nothing but its target beside."""
+    ended = livecalc(*arguments, **settings)
+    assert ended.returncode == code, ended.stderr
+    assert ended.stderr.splitlines()[0].startswith("Target: local, ")
+    return ended.stdout
+
+
+def test_status_says_where_and_who(livecalc: LiveCalc, home: Path) -> None:
+    shown = answer(livecalc, "status")
+    assert f"Target    local, {home}" in shown
+    assert "Tenant    local" in shown
+    status = json.loads(answer(livecalc, "status", "--json"))
+    assert status["tenant_id"] == "local"
+    assert status["cluster"] == "local"
+
+
+def test_the_life_of_an_empty_bucket(livecalc: LiveCalc, home: Path) -> None:
+    created = json.loads(answer(livecalc, "namespaces", "create", "q4", "--json"))
+    assert created["namespace"] == "livecalc-bucket-q4"
+    assert "livecalc-bucket-q4  q4      active" in answer(livecalc, "namespaces", "list")
+    assert "Status     active" in answer(livecalc, "namespaces", "show", "livecalc-bucket-q4")
+    assert "keep      idle; reap in 23h" in answer(livecalc, "cleanup", "--dry-run")
+    assert "is finalized" in answer(livecalc, "namespaces", "finalize", "q4")
+    planned = json.loads(answer(livecalc, "cleanup", "--dry-run", "--json"))
+    assert [(each["decision"], each["reason"]) for each in planned["entries"]] == [("reap", "finalized")]
+    assert json.loads(answer(livecalc, "namespaces", "list", "--json"))[0]["status"] == "finalized"
+
+    swept = livecalc("cleanup", "--json")
+    assert swept.returncode == 0
+    assert " - INFO - Starting cleanup worker\n" in swept.stderr
+    assert swept.stderr.endswith(" - INFO - Cleanup worker finished: 1 successful, 0 failed\n")
+    assert json.loads(swept.stdout)["successful"] == 1
+    assert answer(livecalc, "namespaces", "list").splitlines()[1:] == []
+    assert home.is_dir()
+
+
+def test_an_archive_is_shown_verified_and_fetched(livecalc: LiveCalc, tmp_path: Path, home: Path) -> None:
+    answer(livecalc, "namespaces", "create", "q4")
+    reaped = json.loads(answer(livecalc, "namespaces", "reap", "q4", "--json"))
+    assert reaped["success"] is True
+    listed = json.loads(answer(livecalc, "diagnostics", "list", "q4", "--json"))
+    timestamp = listed[0]["timestamp"]
+    shown = answer(livecalc, "diagnostics", "show", "q4").splitlines()
+    assert shown[0].split() == ["Archive", f"q4/{timestamp}", "Complete"]
+    assert any("verified ✔" in line for line in shown)
+    assert "Deleted   namespace gone" in shown
+    assert answer(livecalc, "diagnostics", "cat", f"q4/{timestamp}/sentinel-violations.json").strip() == "[]"
+
+    fetched = json.loads(answer(livecalc, "diagnostics", "download", "q4", "-o", "archive", "--json"))
+    manifest = json.loads((tmp_path / "archive" / "manifest.json").read_text())
+    assert {blob["name"] for blob in manifest["blobs"]} == {
+        str(path.relative_to(tmp_path / "archive"))
+        for path in (tmp_path / "archive").rglob("*.json")
+        if path.name != "manifest.json"
+    }
+    assert fetched["fetched"] == len(manifest["blobs"])
+    again = json.loads(answer(livecalc, "diagnostics", "download", "q4", "-o", "archive", "--json"))
+    assert again["fetched"] == 0
+
+    assert "✔ " in answer(livecalc, "diagnostics", "verify", "q4")
+    stored = next(path for path in home.rglob("events.json*") if path.is_file() and path.stat().st_size < 10)
+    stored.chmod(0o600)
+    stored.write_bytes(b"[1]")
+    ended = livecalc("diagnostics", "verify", f"q4/{timestamp}")
+    assert ended.returncode == 3
+    assert "events.json" in ended.stderr
+
+
+def test_audit_is_listed_newest_first_and_verified(livecalc: LiveCalc, home: Path) -> None:
+    answer(livecalc, "namespaces", "create", "q4")
+    answer(livecalc, "namespaces", "finalize", "q4")
+    records = json.loads(answer(livecalc, "audit", "list", "--json"))
+    assert [record["operation"] for record in records] == ["finalize"] * 2 + ["create-namespace"] * 2
+    assert len(json.loads(answer(livecalc, "audit", "list", "--limit", "1", "--json"))) == 1
+    head = records[0]["hash"]
+    assert head in answer(livecalc, "audit", "verify")
+    assert answer(livecalc, "audit", "verify", "--head", head).startswith("✔ 4 records")
+    assert answer(livecalc, "audit", "verify", "--head", "0" * 64, code=3).startswith("✘ ")
+
+    record = next(path for path in home.rglob("000000000002") if path.is_file())
+    record.chmod(0o600)
+    record.write_bytes(record.read_bytes().replace(b"create-namespace", b"delete-namespace"))
+    assert "record 2" in answer(livecalc, "audit", "verify", code=3)
+
+
+MISSING = (
+    ["namespaces", "show", "nope"],
+    ["namespaces", "finalize", "nope"],
+    ["diagnostics", "show", "nope"],
+    ["diagnostics", "cat", "nope/20260101-000000/pods.json"],
+    ["jobs", "show", "j-01jdx4"],
+    ["jobs", "result", "j-01jdx4m8k3q7"],
+    ["mttc", "verify", "j-01jdx4m8k3q7"],
+    ["submit", "7c1e0b94d2aa", "--bucket", "q4"],
+    ["submit", "nothing", "--bucket", "q4"],
+)
+
+
+def test_what_is_not_there_is_one_line_and_1(livecalc: LiveCalc) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        for ended in threads.map(lambda arguments: livecalc(*arguments), MISSING):
+            assert ended.returncode == 1, ended
+            assert ended.stdout == ""
+            assert ended.stderr.splitlines()[-1].startswith("Error: ")
+            assert "Traceback" not in ended.stderr
+
+
+def test_bad_ids_are_2(livecalc: LiveCalc) -> None:
+    for bucket in ("UPPER", "a" * 48, "mttc-a"):
+        ended = livecalc("namespaces", "create", bucket)
+        assert ended.returncode == 2, bucket
+        assert ended.stderr.splitlines()[-1].startswith("Error: ")
+
+
+def test_a_token_is_printed_alone_and_is_the_tenant(livecalc: LiveCalc) -> None:
+    ended = livecalc("token", "--tenant", "acme", "--user", "ana")
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+    token = ended.stdout.strip()
+    assert token.count(".") == 2
+    assert ended.stdout == token + "\n"
+    seen = livecalc("status", LIVECALC_TOKEN=token)
+    assert "tenant acme" in seen.stderr
+    assert "User      ana" in seen.stdout
+    answer(livecalc, "namespaces", "create", "theirs")
+    assert livecalc("namespaces", "show", "theirs", LIVECALC_TOKEN=token).returncode == 1
+
+
+def test_a_bad_token_is_4(livecalc: LiveCalc) -> None:
+    for token in ("nonsense", "e30.e30."):
+        ended = livecalc("jobs", "list", LIVECALC_TOKEN=token)
+        assert ended.returncode == 4, ended.stderr
+        assert ended.stdout == ""
+        assert token not in ended.stderr
+        assert ended.stderr.splitlines()[-1].startswith("Error: ")
+
+
+def test_a_server_that_is_not_there_is_named(livecalc: LiveCalc) -> None:
+    ended = livecalc("jobs", "list", LIVECALC_URL="http://127.0.0.1:9", LIVECALC_TOKEN="a.b.c")
+    assert ended.returncode == 1
+    assert "http://127.0.0.1:9" in ended.stderr.splitlines()[-1]

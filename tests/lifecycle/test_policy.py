@@ -1,0 +1,156 @@
+"""When archiving or auditing fails: best-effort says so and goes on, required keeps the namespace and tries again."""
+
+import logging
+
+import msgspec
+import pytest
+from lifecycle.stage import ANA, POLICY, Stage
+from lifecycle.taps import Broken
+
+from livecalc.domain.errors import Unavailable
+from livecalc.domain.namespaces import RETENTION, Status
+from livecalc.lifecycle.manifest import Manifest
+
+pytestmark = pytest.mark.anyio
+REQUIRED = msgspec.structs.replace(POLICY, archive_policy="required")
+
+
+def full_disk() -> Unavailable:
+    return Unavailable("the store's disk is full")
+
+
+def broken(*needles: str) -> Broken:
+    """A store whose writes of names or containers with these in them fail."""
+    return Broken(full_disk, lambda call, args: call == "write" and any(each in "/".join(args[:2]) for each in needles))
+
+
+async def finalized(stage: Stage, bucket_id: str) -> str:
+    record = await stage.namespace(bucket_id)
+    await stage.pod(record.name, "worker-1", "echo words")
+    await stage.manager().finalize_namespace(ANA, record.name, force=False, request_id="f")
+    return record.name
+
+
+async def test_best_effort_reaps_without_an_archive_and_says_so(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    name = await finalized(stage, "b")
+    store = broken("diagnostics-acme")
+    report = await stage.with_parts(blobs=store.wrap(stage.blobs)).reaper().sweep()
+
+    assert (report.successful, report.failed) == (1, 0)
+    assert await stage.is_gone(name)
+    assert store.failures > 0
+    [outcome] = report.outcomes
+    assert (outcome.state, outcome.archive, outcome.blob_paths) == (None, None, [])
+    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors == [
+        f"Namespace {name} is reaped without a complete archive (policy best-effort): the store's disk is full"
+    ]
+    waiver = await stage.audited(operation="waive-archive")
+    assert [(record.phase, record.detail["reason"]) for record in waiver] == [
+        ("intent", "the store's disk is full"),
+        ("outcome", "the store's disk is full"),
+    ]
+    assert [record.phase for record in await stage.audited(operation="reap")] == ["intent", "outcome"]
+
+
+async def test_best_effort_leaves_a_manifest_that_says_waived(stage: Stage) -> None:
+    name = await finalized(stage, "b")
+    report = await stage.with_parts(blobs=broken("pods.json").wrap(stage.blobs)).reaper().sweep()
+
+    assert report.successful == 1
+    assert await stage.is_gone(name)
+    manifest = await stage.manifest("b")
+    assert (manifest.state, manifest.notes, manifest.pods) == ("Waived", ["the store's disk is full"], [])
+    assert [blob.name for blob in manifest.blobs] == ["logs/worker-1.log"]
+    assert (await stage.diagnostics.verify(ANA, "b", manifest.timestamp)).holds
+    [outcome] = report.outcomes
+    assert outcome.state == "Waived"
+
+
+async def test_required_keeps_the_namespace_until_it_is_archived(stage: Stage) -> None:
+    name = await finalized(stage, "b")
+    store = broken("manifest.json")
+    required = stage.with_parts(blobs=store.wrap(stage.blobs), policy=REQUIRED)
+    report = await required.reaper("first").sweep()
+
+    assert (report.successful, report.failed, report.clean) == (0, 1, False)
+    [outcome] = report.outcomes
+    assert outcome.message == f"namespace {name} is kept, because it could not be archived: the store's disk is full"
+    kept = await stage.local.get_namespace(name)
+    assert (kept.status, kept.terminating) == (Status.REAPING, False)
+    assert (await required.reaper("second").sweep()).failed == 1
+
+    store.on = False
+    report = await required.reaper("third").sweep()
+    assert report.successful == 1
+    assert await stage.is_gone(name)
+    assert len(await stage.manifests("b")) == 1
+    assert await stage.audited(operation="waive-archive") == []
+    assert [record.phase for record in await stage.audited(operation="reap")] == ["intent", "outcome"]
+
+
+async def test_regulatory_retention_is_always_required(stage: Stage) -> None:
+    name = await finalized(stage, "b")
+    await stage.annotate(await stage.local.get_namespace(name), {RETENTION: "regulatory"})
+    store = broken("regulatory-acme")
+    best_effort = stage.with_parts(blobs=store.wrap(stage.blobs))
+    assert (await best_effort.reaper("first").sweep()).failed == 1
+    assert not await stage.is_gone(name)
+
+    store.on = False
+    assert (await best_effort.reaper("second").sweep()).successful == 1
+    manifest = await stage.manifest("b")
+    assert manifest.retention == "regulatory"
+    assert int(manifest.retain_until[:4]) == int(manifest.archived_at[:4]) + 7
+    stored = await stage.container("regulatory-acme")
+    assert f"archives/b/{manifest.timestamp}/manifest.json" in stored
+    assert await stage.container("diagnostics-acme") == {}
+
+
+async def test_required_does_nothing_that_cannot_be_audited(stage: Stage) -> None:
+    name = await finalized(stage, "b")
+    store = broken("audit-acme")
+    required = stage.with_parts(blobs=store.wrap(stage.blobs), policy=REQUIRED)
+    assert (await required.reaper("first").sweep()).failed == 1
+    assert await stage.container("diagnostics-acme") == {}
+    assert not (await stage.local.get_namespace(name)).terminating
+
+    store.on = False
+    assert (await required.reaper("second").sweep()).successful == 1
+    assert [record.phase for record in await stage.audited(operation="reap")] == ["intent", "outcome"]
+
+
+async def test_best_effort_logs_what_cannot_be_audited(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    name = await finalized(stage, "b")
+    report = await stage.with_parts(blobs=broken("audit-acme").wrap(stage.blobs)).reaper().sweep()
+
+    assert report.successful == 1
+    assert await stage.is_gone(name)
+    lines = [record.message for record in caplog.records if record.message.startswith("AUDIT ")]
+    written = [msgspec.json.decode(line.removeprefix("AUDIT ")) for line in lines]
+    assert [(record["operation"], record["phase"]) for record in written] == [("reap", "intent"), ("reap", "outcome")]
+    assert await stage.audited(operation="reap") == []
+
+
+async def test_one_bad_namespace_does_not_delay_the_others(stage: Stage) -> None:
+    good, bad = await finalized(stage, "good"), await finalized(stage, "bad")
+    required = stage.with_parts(blobs=broken("bad/").wrap(stage.blobs), policy=REQUIRED)
+    report = await required.reaper().sweep()
+    assert (report.successful, report.failed) == (1, 1)
+    assert await stage.is_gone(good)
+    assert not await stage.is_gone(bad)
+
+
+async def test_a_manifest_is_read_back_before_anything_is_deleted(stage: Stage) -> None:
+    """A store that loses a blob after acknowledging it: no receipt, so no deletion under `required`."""
+    name = await finalized(stage, "b")
+    lost = Broken(full_disk, lambda call, args: call == "stat" and args[1].endswith("logs/worker-1.log"))
+    required = stage.with_parts(blobs=lost.wrap(stage.blobs), policy=REQUIRED)
+    assert (await required.reaper("first").sweep()).failed == 1
+    assert lost.failures == 1
+    assert not (await stage.local.get_namespace(name)).terminating
+    manifest = await stage.manifest("b")
+    assert isinstance(manifest, Manifest)
+    lost.on = False
+    assert (await required.reaper("second").sweep()).successful == 1
+    assert await stage.manifest("b") == manifest
