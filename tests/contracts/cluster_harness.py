@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypedDict, TypeVar, Unpack
 from uuid import uuid4
 
 from support.waiting import eventually
@@ -105,6 +105,18 @@ def wait_for_node_to_leave(root: Path, within: float = 20.0) -> None:
         os.close(lock)
 
 
+class Wish(TypedDict, total=False):
+    """What a test may want of a job."""
+
+    name: str
+    partitions: int
+    retries: int
+    final_exits: frozenset[int]
+    deadline_seconds: float
+    env: Mapping[str, str]
+    memory: int
+
+
 class Place:
     """One namespace of a test's own, and what tests do in it over and over."""
 
@@ -129,26 +141,16 @@ class Place:
             return True
         return False
 
-    async def run(
-        self,
-        script: str,
-        *,
-        name: str = "job",
-        partitions: int = 1,
-        retries: int = 0,
-        final_exits: frozenset[int] = frozenset(),
-        deadline_seconds: float = 300.0,
-        env: Mapping[str, str] | None = None,
-        memory: int = 256 << 20,
-    ) -> ClusterJob:
-        """Create a job of shell pods."""
+    async def run(self, script: str, **wish: Unpack[Wish]) -> ClusterJob:
+        """Create a job of shell pods: `job`, one partition, no retries, unless something else is wished."""
+        template = self.harness.shell(script, env=wish.get("env"), memory=wish.get("memory", 256 << 20))
         spec = JobSpec(
-            name=name,
-            partitions=partitions,
-            template=self.harness.shell(script, env=env, memory=memory),
-            retries=retries,
-            final_exits=final_exits,
-            deadline_seconds=deadline_seconds,
+            name=wish.get("name", "job"),
+            partitions=wish.get("partitions", 1),
+            template=template,
+            retries=wish.get("retries", 0),
+            final_exits=wish.get("final_exits", frozenset()),
+            deadline_seconds=wish.get("deadline_seconds", 300.0),
         )
         return await self.cluster.create_job(self.name, spec)
 
@@ -185,9 +187,11 @@ class Place:
     async def log(self, pod: str, *, follow: bool = False) -> bytes:
         return b"".join([chunk async for chunk in self.cluster.read_log(self.name, pod, follow=follow)])
 
-    async def soon(self, probe: Callable[[], Awaitable[T]]) -> T:
+    async def soon(self, probe: Callable[[], Awaitable[T | None]]) -> T:
         """Wait until the probe answers something true."""
-        return await eventually(probe, within=self.harness.patience)
+        answer = await eventually(probe, within=self.harness.patience)
+        assert answer is not None
+        return answer
 
 
 def new_name() -> str:

@@ -12,7 +12,6 @@ from support.models import NPV, RATES, Model, node, reads_rates, write_model
 from livecalc.domain.errors import Damaged
 from livecalc.domain.partitions import PartitionRecord, join_outputs
 from livecalc.domain.resulthash import block_digest, result_hash
-from livecalc.pipeline.messages import Order
 from livecalc.pipeline.outcome import Outcome, make_record
 
 STOCHASTIC = """
@@ -26,8 +25,10 @@ def main(block, *, rates):
 
 
 def record_of(model: Model, outcome: Outcome, first: int, stop: int) -> PartitionRecord:
-    order = Order(folder="", config=model.config, first=first, stop=stop, scratch="")
-    return make_record(outcome, order, job_id="j-000000000000", index=first, attempt=0)
+    block = model.config.scenarios.block
+    return make_record(
+        outcome, job_id="j-000000000000", index=first, attempt=0, first=first, stop=stop, block=block
+    )
 
 
 def hash_of(model: Model, folder: Path, ranges: list[tuple[int, int]]) -> str:

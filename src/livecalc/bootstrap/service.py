@@ -1,6 +1,7 @@
 """Build the platform from settings: each port is named once and handed one adapter. Closed in reverse order."""
 
 import getpass
+import os
 import platform
 import sys
 from collections.abc import AsyncGenerator
@@ -104,7 +105,7 @@ def assemble(settings: Settings, adapters: Adapters) -> Platform:
         cluster=cluster,
         blobs=blobs,
         book=book,
-        worker=worker_spec(settings),
+        worker=worker_spec(settings, slots=cluster.slots),
         bundles_container=bundles.container,
     )
     jobs = Jobs(
@@ -168,8 +169,8 @@ def bundle_limits(settings: Settings) -> Limits:
     return Limits(bytes=limits.mib << 20, files=limits.files, ratio=limits.ratio)
 
 
-def worker_spec(settings: Settings) -> WorkerSpec:
-    """How workers are started as processes of this machine."""
+def worker_spec(settings: Settings, *, slots: int) -> WorkerSpec:
+    """How workers are started as processes of this machine, which share its memory evenly."""
     versions = {
         "livecalc": livecalc.__version__,
         "python": platform.python_version(),
@@ -177,18 +178,21 @@ def worker_spec(settings: Settings) -> WorkerSpec:
         "pyarrow": version("pyarrow"),
     }
     limits = bundle_limits(settings)
+    image = settings.jobs.image or f"local/livecalc-{livecalc.__version__}-python-{versions['python']}"
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // slots
     return WorkerSpec(
-        image=settings.jobs.image or f"local/livecalc-{livecalc.__version__}-python-{versions['python']}",
+        image=image,
         command=(sys.executable, "-m", "livecalc.bootstrap.worker"),
-        env={"LIVECALC_CLUSTER": "local", "LIVECALC_HOME": str(settings.target.home_folder)},
+        env={"LIVECALC_CLUSTER": "local", "LIVECALC_HOME": str(settings.target.home_folder), "WORKER_IMAGE": image},
         versions=versions,
         limits={
             "bundle_bytes": limits.bytes,
             "bundle_files": limits.files,
             "bundle_ratio": limits.ratio,
             "log_bytes": settings.jobs.log_limit_mib << 20,
-            "memory_bytes": WorkerSpec.memory,
+            "memory_bytes": memory,
         },
+        memory=memory,
     )
 
 

@@ -40,7 +40,8 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     limits: dict[str, int]
     """See `domain.tasks.Task.limits`."""
     cpu: float = 1.0
-    memory: int = 4 << 30
+    memory: int
+    """Bytes; a worker over it is killed."""
     retries: int = 3
 
 

@@ -8,7 +8,6 @@ from msgspec import Struct, field
 from livecalc.domain.jobs import JobState
 from livecalc.domain.partitions import NodeCost, OutputPart, PartitionRecord
 from livecalc.domain.violations import Violation, format_violations
-from livecalc.pipeline.messages import Order
 from livecalc.pipeline.partition import member_name
 
 
@@ -29,14 +28,16 @@ class Outcome(Struct, frozen=True, kw_only=True):
     finished_at: str = ""
 
 
-def make_record(outcome: Outcome, order: Order, *, job_id: str, index: int, attempt: int) -> PartitionRecord:
+def make_record(  # noqa: PLR0913  (each is a field of the record)
+    outcome: Outcome, *, job_id: str, index: int, attempt: int, first: int, stop: int, block: int
+) -> PartitionRecord:
     """Make the record of a partition that has succeeded, or has failed for good."""
     return PartitionRecord(
         job_id=job_id,
         index=index,
-        first=order.first,
-        stop=order.stop,
-        block=order.config.scenarios.block,
+        first=first,
+        stop=stop,
+        block=block,
         attempt=attempt,
         state=JobState.SUCCEEDED if outcome.state == "succeeded" else JobState.FAILED,
         error=outcome.error,

@@ -1,11 +1,11 @@
 """The worker: start the engine, then do the session. It is handed everything it needs and knows no other bucket."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from livecalc.pipeline.interrupt import Interrupt
@@ -33,33 +33,40 @@ def run_worker(  # noqa: PLR0913  (each is a part of the pod, named once in boot
     again. `grants` gives the client of a URL. `heartbeat` and `annotate` are called from a thread and may fail.
     Standard output becomes the pod's log. The engine starts before the rest of the worker is imported.
     """
-    folder = Path(mkdtemp(prefix="worker-", dir=scratch))
+    folder = scratch / f"worker-{os.urandom(8).hex()}"
     engine_folder = folder / "engine"
-    engine_folder.mkdir()
-    with EngineProcess(engine_folder) as engine, _interrupted_by_sigterm() as interrupt:
+    engine_folder.mkdir(mode=0o700, parents=True)
+    with _cleared(folder), _interrupted_by_sigterm() as interrupt, EngineProcess(engine_folder) as engine:
+        from livecalc.worker.pod import Pod
         from livecalc.worker.reporter import Reporter
-        from livecalc.worker.session import Session
+        from livecalc.worker.session import run_session
 
-        session = Session(
-            grants=grants,
-            index=index,
-            attempt=attempt,
-            folder=folder,
-            termination_file=termination_file,
-            image=image,
-            engine=engine,
-            interrupt=interrupt,
-            reporter=Reporter(heartbeat=heartbeat, annotate=annotate),
-        )
-        return session.run(task_url)
+        pod = Pod(index=index, attempt=attempt, folder=folder, termination_file=termination_file, image=image)
+        with Reporter(heartbeat=heartbeat, annotate=annotate) as reporter:
+            return run_session(pod, grants, task_url, engine=engine, interrupt=interrupt, reporter=reporter)
+
+
+@contextmanager
+def _cleared(folder: Path) -> Generator[None]:
+    """Remove the worker's folder at the end: a pod's scratch may outlive the pod by a while."""
+    try:
+        yield
+    finally:
+        from shutil import rmtree
+
+        rmtree(folder, ignore_errors=True)  # a model may have left what cannot be removed; the pod's end will
 
 
 @contextmanager
 def _interrupted_by_sigterm() -> Generator[Interrupt]:
     """Turn SIGTERM into a wish; a thread that may not handle signals leaves them alone."""
     interrupt = Interrupt()
+
+    def ask(_number: int, _frame: object) -> None:
+        interrupt.set()
+
     main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, lambda *_: interrupt.set()) if main else None
+    before = signal.signal(signal.SIGTERM, ask) if main else None
     try:
         yield interrupt
     finally:

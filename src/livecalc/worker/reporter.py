@@ -6,6 +6,8 @@ Only the newest state counts. A call that fails is remembered for the log, and t
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Self
 
 _BEAT_SECONDS = 300.0
 _REPORT_SECONDS = 0.5
@@ -33,6 +35,12 @@ class Reporter:
         self._failures: dict[str, tuple[int, str]] = {}
         self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
         self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def post(self, annotations: Mapping[str, str]) -> None:
         """Have annotations set on the pod soon; a newer value of one replaces one that still waits."""
@@ -69,7 +77,7 @@ class Reporter:
                 next_beat = time.monotonic() + self._beat_seconds
                 self._try("heartbeat", self._heartbeat)
             if news:
-                self._try("annotation", lambda: self._annotate(news))
+                self._try("annotation", partial(self._annotate, news))
                 next_report = time.monotonic() + self._report_seconds
 
     def _try(self, what: str, call: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ from contracts.cluster_harness import Harness, Place, new_name
 
 from livecalc.cluster.port import JobSpec
 from livecalc.domain.errors import AlreadyExists, Conflict, InvalidInput, NotFound, PreconditionFailed
+from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.receipts import ArchiveReceipt, ArchiveWaiver
 
 pytestmark = pytest.mark.anyio
@@ -121,9 +122,7 @@ async def test_lists_hold_what_carries_all_labels_by_name(place: Place) -> None:
 async def test_a_patch_sets_and_removes(place: Place) -> None:
     before = await place.record()
 
-    first = await place.cluster.patch_namespace(
-        before, annotations={"a": "1", "b": "2"}, add_finalizer=FINALIZER
-    )
+    first = await place.cluster.patch_namespace(before, annotations={"a": "1", "b": "2"}, add_finalizer=FINALIZER)
     second = await place.cluster.patch_namespace(first, annotations={"a": None, "c": "3"})
     third = await place.cluster.patch_namespace(second, add_finalizer=FOREIGN)
     fourth = await place.cluster.patch_namespace(third, remove_finalizer=FINALIZER)
@@ -141,9 +140,7 @@ async def test_a_patch_sets_and_removes(place: Place) -> None:
 
 
 async def test_a_patch_that_changes_nothing_keeps_the_version(place: Place) -> None:
-    record = await place.cluster.patch_namespace(
-        await place.record(), annotations={"a": "1"}, add_finalizer=FINALIZER
-    )
+    record = await place.cluster.patch_namespace(await place.record(), annotations={"a": "1"}, add_finalizer=FINALIZER)
 
     same = await place.cluster.patch_namespace(
         record, annotations={"a": "1", "absent": None}, add_finalizer=FINALIZER, remove_finalizer=FOREIGN
@@ -172,8 +169,9 @@ async def test_of_two_patches_of_one_version_exactly_one_wins(place: Place) -> N
     for _ in range(10):
         record = await place.record()
 
+        patches = [{"by": f"{record.resource_version}-{n}"} for n in (1, 2)]
         answers = await gather(
-            *(place.cluster.patch_namespace(record, annotations={"by": f"{record.resource_version}-{n}"}) for n in (1, 2)),
+            *(place.cluster.patch_namespace(record, annotations=patch) for patch in patches),
             return_exceptions=True,
         )
 
@@ -363,6 +361,6 @@ async def test_a_job_in_no_namespace_is_not_found(place: Place) -> None:
         await place.cluster.delete_job(new_name(), "job")
 
 
-async def _content_gone(place: Place) -> object:
+async def _content_gone(place: Place) -> NamespaceRecord | None:
     record = await place.record()
     return record if record.content_gone else None

@@ -137,13 +137,10 @@ async def test_a_deleted_pod_is_asked_first(place: Place) -> None:
     await place.run("trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.1; done")
     (pod,) = await place.running()
     await place.soon(lambda: _has_printed(place, pod.name))
-    printed: list[bytes] = []
 
     await place.delete()
-    async for chunk in place.cluster.read_log(place.name, pod.name, follow=True):
-        printed.append(chunk)
 
-    assert b"".join(printed) == b"ready\nasked\n"
+    assert await place.log(pod.name, follow=True) == b"ready\nasked\n"
     await place.soon(place.is_gone)
 
 

@@ -19,8 +19,8 @@ _PRIMARY = 0xFF
 class Store:
     """A connection; for one thread at a time.
 
-    Nothing but SQLite may open the file in a process that has connections: closing any descriptor of it would drop the
-    locks of them all, and the next one to leave would take the write-ahead log away (sqlite.org/howtocorrupt.html, 2.2).
+    Nothing but SQLite may open the file in a process that has connections: closing any descriptor of it drops the locks
+    of them all, and the next process to leave takes the write-ahead log away (sqlite.org/howtocorrupt.html, 2.2).
     """
 
     def __init__(self, home: Home) -> None:
@@ -105,7 +105,7 @@ def _check_version(home: Home, connection: Connection) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION:
-        raise Damaged(f"{home.database} is no cluster's database; restore it, or move it away to start an empty cluster")
+        raise Damaged(f"{home.database} is no cluster's database; restore it, or move it away to start anew")
     if version != VERSION:
         raise Unavailable(
             f"{home.database} has schema version {version} and this livecalc knows {VERSION} only; "
@@ -116,7 +116,7 @@ def _check_version(home: Home, connection: Connection) -> None:
 def _explain(error: sqlite3.Error, home: Home) -> LivecalcError:
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return Damaged(f"{home.database} is damaged ({error}); restore it, or move it away to start an empty cluster")
+        return Damaged(f"{home.database} is damaged ({error}); restore it, or move it away to start anew")
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return Unavailable(f"{home.database} cannot be written ({error}); set LIVECALC_HOME to a folder of yours")
     if code == sqlite3.SQLITE_FULL:
