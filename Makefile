@@ -32,6 +32,15 @@ demo: $(VENV)/.runtime ## The whole life of a bucket on this machine, explained 
 test: $(VENV)/.dev ## Run the tests (a twentieth of each attack)
 	$(BIN)/python -m pytest $(TESTS)
 
+.PHONY: test-wheel
+test-wheel: $(VENV)/.dev ## Install the wheel alone in a fresh environment and run its demo
+	rm -rf .cache/wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir .cache/wheel .
+	$(PYTHON) -m venv .cache/wheel/venv
+	.cache/wheel/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	.cache/wheel/venv/bin/pip install --quiet --disable-pip-version-check --no-deps .cache/wheel/*.whl
+	cd .cache/wheel && LIVECALC_HOME=$$PWD/home venv/bin/livecalc demo
+
 .PHONY: attack
 attack: $(VENV)/.dev ## Run the attacks in full
 	LIVECALC_ATTACK=full $(BIN)/python -m pytest tests/attack

@@ -10,12 +10,11 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = os.environ[
 import json
 import multiprocessing
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.csv
-import pyarrow.parquet
 
 from livecalc.pipeline.block import Block
 
@@ -30,12 +29,13 @@ def columns(table: Any) -> dict[str, Any]:
 def compute(folder: Path, config: dict[str, Any], first: int, stop: int) -> Any:
     """Run both nodes on each block from `first` to `stop`; NPV by scenario."""
     sys.path.insert(0, str(folder))
-    import esg
-    import project
-
-    policies = columns(pyarrow.parquet.read_table(folder / "inputs" / "policies.parquet"))
+    esg: Any = import_module("esg")
+    project: Any = import_module("project")
+    csv: Any = import_module("pyarrow.csv")
+    parquet: Any = import_module("pyarrow.parquet")
+    policies = columns(parquet.read_table(folder / "inputs" / "policies.parquet"))
     male, female = (
-        columns(pyarrow.csv.read_csv(folder / "assumptions" / f"mortality-{sex}.csv")) for sex in ("male", "female")
+        columns(csv.read_csv(folder / "assumptions" / f"mortality-{sex}.csv")) for sex in ("male", "female")
     )
     seed, size = config["scenarios"]["seed"], config["scenarios"]["block"]
     parts: list[Any] = []

@@ -50,7 +50,7 @@ async def plan(home: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF)
     policy = SweepPolicy()
     observation = await observe(cluster, policy, lambda: datetime.now(UTC))
-    planned = plan_sweep(observation, policy)
+    planned = plan_sweep(observation.namespaces, observation.now, policy)
     after = resource.getrusage(resource.RUSAGE_SELF)
     await cluster.close()
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

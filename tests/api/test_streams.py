@@ -9,11 +9,12 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 from support.asgi import behind_the_door, serving
+from support.wire import make_job
 
 from livecalc.api.streams import EventStream, Stream
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.wire import media
-from livecalc.wire.jobs import Job, Progress
+from livecalc.wire.jobs import Job
 
 CLOSED = "closed"
 
@@ -51,14 +52,14 @@ class Source:
 
     async def jobs(self) -> AsyncGenerator[Job, None]:
         try:
-            yield job("running", 3)
+            yield make_job("running", 3, "two\u2028lines")
             await asyncio.Event().wait()
         finally:
             self.closed.set()
 
     async def finished(self) -> AsyncGenerator[Job, None]:
-        yield job("running", 3)
-        yield job("succeeded", 10)
+        yield make_job("running", 3, "two\u2028lines")
+        yield make_job("succeeded", 10)
 
     async def serve(self, request: Request) -> Response:
         self.loop = asyncio.get_running_loop()
@@ -70,34 +71,6 @@ class Source:
     def stop(self) -> None:
         assert self.loop is not None
         self.loop.call_soon_threadsafe(self.stopping.set)
-
-
-def job(state: str, done: int) -> Job:
-    return Job(
-        job_id="j-01jdx4m8k3q7",
-        bucket_id="b",
-        name="two\u2028lines",
-        labels={},
-        model_bundle_hash="0" * 64,
-        state=state,
-        user_id="ana",
-        created_at="2026-01-25T01:00:00Z",
-        started_at=None,
-        finished_at=None,
-        scenarios=Progress(done=done, total=10),
-        partitions=Progress(done=0, total=1),
-        result_hash=None,
-        error=None,
-        environment={},
-        archive=None,
-        namespace="livecalc-bucket-b",
-        model="m v1",
-        block=5,
-        seed=1,
-        outputs=["npv"],
-        retention="standard",
-        retries=0,
-    )
 
 
 def test_an_error_before_the_first_byte_is_a_problem() -> None:

@@ -110,7 +110,7 @@ MISSING = (
 
 def test_what_is_not_there_is_one_line_and_1(livecalc: LiveCalc) -> None:
     with ThreadPoolExecutor(4) as threads:
-        for ended in threads.map(lambda arguments: livecalc(*arguments), MISSING):
+        for ended in [each.result() for each in [threads.submit(livecalc, *arguments) for arguments in MISSING]]:
             assert ended.returncode == 1, ended
             assert ended.stdout == ""
             assert ended.stderr.splitlines()[-1].startswith("Error: ")
@@ -148,6 +148,7 @@ def test_a_bad_token_is_4(livecalc: LiveCalc) -> None:
 
 
 def test_a_server_that_is_not_there_is_named(livecalc: LiveCalc) -> None:
-    ended = livecalc("jobs", "list", LIVECALC_URL="http://127.0.0.1:9", LIVECALC_TOKEN="a.b.c")
+    nobody = {"LIVECALC_URL": "http://127.0.0.1:9", "LIVECALC_TOKEN": "a.b.c"}
+    ended = livecalc("jobs", "list", **nobody)
     assert ended.returncode == 1
     assert "http://127.0.0.1:9" in ended.stderr.splitlines()[-1]

@@ -135,6 +135,7 @@ def test_moments_and_ages() -> None:
     assert text.since("2026-01-25T09:49:00Z", NOW) == "2h11m"
     assert text.since("yesterday", NOW) == text.since(None, NOW) == "-"
     assert text.between("2026-01-25T01:00:02Z", "2026-01-25T01:00:06Z") == "4s"
+    assert text.between("2026-01-25T01:00:02Z", "2026-01-25T01:00:02Z") == "<1s"
     assert text.between("2026-01-25T01:00:02Z", None) == "-"
 
 

@@ -53,10 +53,13 @@ def since(moment: str | None, now: datetime) -> str:
 
 
 def between(start: str | None, end: str | None) -> str:
-    """The time from one timestamp to another, in whole seconds; `-` when one is missing."""
+    """The time from one timestamp to another, as exact as their whole seconds; `-` when one is missing."""
     first = parse_timestamp(start) if start else None
     last = parse_timestamp(end) if end else None
-    return NONE if first is None or last is None else age((last - first).total_seconds())
+    if first is None or last is None:
+        return NONE
+    seconds = (last - first).total_seconds()
+    return age(seconds) if seconds >= 1 else "<1s"
 
 
 def moment(text: str | None) -> str:

@@ -41,11 +41,11 @@ def _bar(label: str) -> Generator[Advance]:
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=20, complete_style="green", finished_style="green"),
         TextColumn("{task.completed:.0f}/{task.total:.0f} scenarios"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(label, total=1, visible=False)
 
         def advance(done: int, total: int) -> None:

@@ -55,10 +55,11 @@ def read_token_file(path: Path) -> str:
 
 def run_token_command(command: str) -> str:
     """Run LIVECALC_TOKEN_COMMAND, without a shell, and return what it prints. Raises Unauthenticated."""
+    if not command.strip():
+        raise Unauthenticated("LIVECALC_TOKEN_COMMAND cannot be run: it is empty")
     try:
-        words = shlex.split(command)
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603  (it is the user's own setting)
-    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603  (it is the user's own setting)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise Unauthenticated(f"LIVECALC_TOKEN_COMMAND cannot be run: {_reason(error)}") from None
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()

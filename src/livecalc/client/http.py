@@ -109,7 +109,7 @@ class Http:
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise InvalidInput(f"{self._name} is not an address: {error}") from None
         except httpx.HTTPError as error:
-            raise Unavailable(f"{self._name} broke off its answer ({error or type(error).__name__})") from None
+            raise Unavailable(f"{self._name} broke off its answer ({str(error) or type(error).__name__})") from None
 
     def _error(self, response: httpx.Response) -> LivecalcError:
         status = response.status_code

@@ -65,9 +65,8 @@ class JobHandle:
         return self._client.cancel(self.job_id)
 
     def __repr__(self) -> str:
-        job = self.job()
-        done = f"{job.scenarios.done}/{job.scenarios.total} scenarios"
-        return f"<job {job.job_id} {job.state}, {done}, bucket {job.bucket_id}>"
+        # Asks nobody: debuggers and tracebacks call it too. A notebook shows the job as it is.
+        return f"<job {self.job_id} in {self.submitted.namespace}>"
 
     def _repr_html_(self) -> str:
         job = self.job()

@@ -15,7 +15,10 @@ _LAST_WAIT_SECONDS = 10.0
 
 
 class Reporter:
-    """Beats at the start and every 5 minutes; annotates at most twice a second, and whatever is newest at the end."""
+    """Beats at the first post and every 5 minutes; annotates at most twice a second, and at the end what is newest.
+
+    Nothing is done before the first post: to reach the cluster takes imports, which must not delay the engine's.
+    """
 
     def __init__(
         self,
@@ -33,8 +36,7 @@ class Reporter:
         self._closing = False
         self._changed = threading.Condition()
         self._failures: dict[str, tuple[int, str]] = {}
-        self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -47,15 +49,20 @@ class Reporter:
         with self._changed:
             self._news.update(annotations)
             self._changed.notify()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
+            self._thread.start()
 
     def close(self) -> list[str]:
-        """Deliver what still waits, end the thread, and return what failed, a sentence each.
+        """Deliver what still waits, end the thread, and return what failed, a sentence each; once.
 
         A cluster that does not answer within 10 s is left alone: the thread is a daemon and ends with the process.
         """
         with self._changed:
-            self._closing = True
+            done, self._closing = self._closing, True
             self._changed.notify()
+        if done or self._thread is None:
+            return []
         self._thread.join(_LAST_WAIT_SECONDS)
         failures = [
             f"{count} {what}{'s' if count > 1 else ''} failed, the last: {reason}"

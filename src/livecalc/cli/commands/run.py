@@ -49,7 +49,7 @@ def command(model: str, scenarios: int | None, *, as_json: bool) -> None:
                 config, scenarios=msgspec.structs.replace(config.scenarios, count=scenarios)
             )
         total = config.scenarios.count
-        with progress("Run    ") as advance:
+        with progress("Run     ") as advance:
             computed = compute(
                 folder, config, scratch, on_progress=lambda done: advance(done, total), on_output=_pass_on
             )

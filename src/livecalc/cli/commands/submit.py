@@ -1,5 +1,7 @@
 """`livecalc submit`: run a model in a bucket."""
 
+import time
+
 import click
 
 from livecalc.cli.format import parse_duration
@@ -50,6 +52,7 @@ def command(  # noqa: PLR0913  (the options of a submit)
 
     chosen = parse_labels(labels)
     seconds = None if deadline is None else parse_duration(deadline)
+    start = time.monotonic()
     with connected() as client:
         handle = client.submit(
             bring(client, model),
@@ -69,7 +72,7 @@ def command(  # noqa: PLR0913  (the options of a submit)
                 note(f"Watch:  livecalc jobs watch {submitted.job_id}")
             return
         note(f"Job     {submitted.job_id} in {submitted.namespace}")
-        ctx.exit(wait_for(client, submitted.job_id, as_json=as_json))
+        ctx.exit(wait_for(client, submitted.job_id, as_json=as_json, since=start))
 
 
 def parse_labels(labels: tuple[str, ...]) -> dict[str, str]:

@@ -8,10 +8,12 @@ from types import FrameType
 
 @contextmanager
 def uninterrupted() -> Generator[None]:
-    """Hold Ctrl-C back until the block is done, and raise it then. For the main thread."""
+    """Hold Ctrl-C back until the block is done, and raise it then; a second one is not held. For the main thread."""
     held: list[int] = []
 
     def hold(number: int, _frame: FrameType | None) -> None:
+        if held:
+            raise KeyboardInterrupt
         held.append(number)
 
     before = signal.signal(signal.SIGINT, hold)

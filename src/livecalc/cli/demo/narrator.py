@@ -6,18 +6,21 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from livecalc.cli.format import duration
+import click
+
+from livecalc.cli.format import duration, width
 from livecalc.cli.output import emit
 
 _NAME_WIDTH = 10
-_LINE_WIDTH = 76
+_LINE_WIDTH = 80
 _INDENT = " " * (_NAME_WIDTH + 5)
 
 
 class Step:
     """What one step has to say, and the figures behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str) -> None:
+        self.label = label
         self.lines: list[str] = []
         self.figures: dict[str, Any] = {}
 
@@ -48,13 +51,13 @@ class Narrator:
     def step(self, *, quiet: bool = False) -> Generator[Step]:
         """Tell the next step; `quiet` when the step shows its own progress. A step that fails is not told."""
         name = self._names[len(self.steps)]
-        step = Step()
+        step = Step(self._label(name))
         start = time.monotonic()
-        with _working(self._label(name), quiet=quiet or self._silent):
+        with _working(step.label, quiet=quiet or self._silent):
             yield step
         seconds = time.monotonic() - start
         if not self._silent:
-            self._print(self._label(name), step.lines, seconds)
+            _print(step, seconds)
         self.steps.append({"step": name, "seconds": round(seconds, 3), **step.figures})
 
     def close(self, *lines: str) -> None:
@@ -67,11 +70,14 @@ class Narrator:
     def _label(self, name: str) -> str:
         return f"{len(self.steps) + 1}/{len(self._names)} {name:<{_NAME_WIDTH}} "
 
-    def _print(self, label: str, lines: list[str], seconds: float) -> None:
-        first, *others = lines
-        emit(f"{label}{first:<{_LINE_WIDTH - len(label)}}  {duration(seconds):>6}")
-        for line in others:
-            emit(_INDENT + line)
+
+def _print(step: Step, seconds: float) -> None:
+    first, *others = step.lines
+    line = step.label + first
+    gap = " " * max(0, _LINE_WIDTH - width(click.unstyle(line)))
+    emit(f"{line}{gap}  {duration(seconds):>6}")
+    for line in others:
+        emit(_INDENT + line)
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class Story:
 
     def _run(self, job_id: str, closed_form: ClosedForm) -> None:
         with self._narrator.step(quiet=True) as step:
-            job = self._follow(job_id)
+            job = self._follow(job_id, step.label)
             output = self._client.result(job_id).outputs[0]
             comparison = closed_form.compare(output)
             self.holds &= comparison.holds
@@ -100,10 +100,10 @@ class Story:
             step.say(f"closed form {number(comparison.closed_form)}: {difference}   {mark}")
             step.know(job=job, result=output, closed_form=comparison)
 
-    def _follow(self, job_id: str) -> "Job":
+    def _follow(self, job_id: str, label: str) -> "Job":
         from livecalc.cli.waiting import follow
 
-        job = follow(self._client, job_id)
+        job = follow(self._client, job_id, label)
         if job.state != JobState.SUCCEEDED:
             raise Unavailable(f"job {job_id} {job.state}: {job.error}")
         return job
@@ -111,11 +111,11 @@ class Story:
     def _finalize(self) -> None:
         with self._narrator.step() as step:
             namespace = self._client.finalize(self._namespace)
-            step.say(f"status active -> {namespace.status}: no new jobs, and the next sweep is due to reap it")
+            step.say(f"status active -> {namespace.status}: takes no new jobs")
             entry = self._platform.plan(self._namespace)
             if entry is not None:
                 step.say(
-                    f"planned: {entry.decision} ({entry.reason}), {count(entry.pods, 'pod')}, status {entry.status}"
+                    f"a sweep plans: {entry.decision}, because it is {entry.reason}; {count(entry.pods, 'pod')} in it"
                 )
             step.know(status=namespace.status, plan=entry)
 
@@ -161,6 +161,7 @@ class Story:
             original, resumed = short(verified.original_result_hash), short(verified.resumed_result_hash)
             sign, word = ("=", good("MATCH")) if verified.match else ("≠", bad("MISMATCH"))
             step.say(f"{original} {sign} {resumed}   {word}")
+            step.say(f"{verified.message} (target {verified.target_seconds:g}s)")
             step.say(explain(verified))
             step.know(match=verified.match, success=verified.success)
 

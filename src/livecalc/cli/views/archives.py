@@ -55,7 +55,7 @@ def show_archive(
     )
     found = f"Sentinel violations: {_violations(manifest.violations, violations)}"
     logs = list_logs(manifest) if manifest.pods else "No pod ran in this namespace."
-    return "\n".join([head, "", logs, found])
+    return f"{head}\n\n{logs}\n{found}"
 
 
 def list_logs(manifest: Manifest) -> str:

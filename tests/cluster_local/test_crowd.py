@@ -1,0 +1,184 @@
+"""Many commands on one home at once: one node, nothing stuck, nothing lost."""
+
+import subprocess
+import sys
+from asyncio import gather
+from pathlib import Path
+
+import pytest
+from contracts.cluster_harness import LocalHarness, Place, new_name, wait_for_node_to_leave
+from support.processes import processes_with, until
+from support.waiting import eventually
+
+from livecalc.cluster.local import LocalCluster
+from livecalc.cluster.local.home import Home
+from livecalc.cluster.local.launch import ensure_node, node_runs
+from livecalc.cluster.local.settings import NodeSettings
+
+pytestmark = pytest.mark.anyio
+
+SUBMITTER = Path(__file__).with_name("submitter.py")
+
+
+def start(root: Path, namespace: str, jobs: int, *more: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(SUBMITTER), str(root), namespace, str(jobs), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def output(process: "subprocess.Popen[str]") -> list[str]:
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return printed.split()
+
+
+async def all_succeeded(cluster: LocalCluster, namespace: str, names: list[str]) -> bool:
+    jobs = {job.name: job for job in await cluster.list_jobs(namespace)}
+    assert sorted(jobs) == sorted(names)
+    return all(job.state == "succeeded" for job in jobs.values())
+
+
+async def test_commands_that_meet_on_a_fresh_home_share_one_node(tmp_path: Path) -> None:
+    root, namespace = tmp_path / "cluster", new_name()
+    processes = [start(root, namespace, 2) for _ in range(6)]
+
+    names = [name for process in processes for name in output(process)]
+    cluster = LocalCluster(root)
+    await eventually(lambda: all_succeeded(cluster, namespace, names))
+
+    assert len(await cluster.list_pods(namespace)) == 2 * len(names)
+    await cluster.close()
+    wait_for_node_to_leave(root)
+
+
+async def test_launchers_at_once_start_one_node(tmp_path: Path) -> None:
+    home = Home(tmp_path / "cluster")
+    home.prepare()
+    launcher = (
+        "import sys; from pathlib import Path; from livecalc.cluster.local.home import Home;"
+        "from livecalc.cluster.local.launch import ensure_node; from livecalc.cluster.local.settings import NodeSettings;"
+        "ensure_node(Home(Path(sys.argv[1])), NodeSettings(linger_seconds=2.0))"
+    )
+    command = [sys.executable, "-c", launcher, str(home.root)]
+
+    launchers = [subprocess.Popen(command) for _ in range(6)]
+    assert [process.wait(30) for process in launchers] == [0] * 6
+
+    assert node_runs(home)
+    assert processes_with(f"livecalc.cluster.local.node\0{home.root}") == [int(home.node_lock.read_text())]
+    wait_for_node_to_leave(home.root)
+
+
+async def test_a_launcher_that_is_killed_does_not_keep_others_from_launching(tmp_path: Path) -> None:
+    home = Home(tmp_path / "cluster")
+    home.prepare()
+    holder = subprocess.Popen(
+        ["flock", str(home.launch_lock), "sh", "-c", "echo held; exec sleep 300"], stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    launcher = subprocess.Popen(
+        [
+            *(sys.executable, "-c"),
+            "import sys; from pathlib import Path; from livecalc.cluster.local.home import Home;"
+            "from livecalc.cluster.local.launch import ensure_node; from livecalc.cluster.local import NodeSettings;"
+            "print('ready', flush=True); ensure_node(Home(Path(sys.argv[1])), NodeSettings(linger_seconds=0.5))",
+            str(home.root),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert launcher.stdout is not None
+    assert launcher.stdout.readline() == b"ready\n"
+    assert not node_runs(home)
+
+    for pid in processes_with(str(home.launch_lock)) + [holder.pid]:
+        subprocess.run(["kill", "-9", str(pid)], check=False)
+    holder.communicate()
+
+    assert launcher.wait(20) == 0
+    launcher.stdout.close()
+    wait_for_node_to_leave(home.root)
+
+
+async def test_submits_that_meet_a_leaving_node_are_not_stuck(tmp_path: Path) -> None:
+    root, namespace = tmp_path / "cluster", new_name()
+    processes = [start(root, namespace, 8, "wait") for _ in range(3)]
+
+    names = [name for process in processes for name in output(process)]
+
+    cluster = LocalCluster(root)
+    assert len(names) == 24
+    assert await all_succeeded(cluster, namespace, names)
+    await cluster.close()
+    wait_for_node_to_leave(root)
+
+
+async def test_fifty_submits_at_once(place: Place) -> None:
+    names = [f"job-{number}" for number in range(50)]
+
+    await gather(*(place.run("exit 0", name=name) for name in names))
+    jobs = await gather(*(place.finished(name) for name in names))
+
+    assert {job.state for job in jobs} == {"succeeded"}
+    assert sorted(pod.job for pod in await place.pods()) == sorted(names)
+
+
+async def test_a_command_ends_although_its_job_goes_on(tmp_path: Path) -> None:
+    root, namespace = tmp_path / "cluster", new_name()
+    script = (
+        "import asyncio, sys; from pathlib import Path; from livecalc.cluster.local import LocalCluster, NodeSettings;"
+        "from livecalc.cluster.port import JobSpec, PodTemplate\n"
+        "async def main():\n"
+        "    cluster = LocalCluster(Path(sys.argv[1]), node=NodeSettings(linger_seconds=0.2, grace_seconds=0.5))\n"
+        "    await cluster.create_namespace(sys.argv[2], labels={}, annotations={})\n"
+        "    template = PodTemplate(image='local', command=('sleep', '300'))\n"
+        "    await cluster.create_job(sys.argv[2], JobSpec(name='job', partitions=1, template=template, deadline_seconds=300))\n"
+        "asyncio.run(main())\n"
+    )
+
+    # Its output is read to the end of file: nothing that it started may hold it open.
+    subprocess.run([sys.executable, "-c", script, str(root), namespace], check=True, capture_output=True, timeout=20)
+
+    harness = LocalHarness(tmp_path)
+    place = Place(harness, namespace)
+    await place.running()
+    await place.delete()
+    await place.soon(place.is_gone)
+    await harness.cluster.close()
+    harness.close()
+
+
+async def test_a_node_that_left_takes_nothing_with_it(place: Place, harness: LocalHarness) -> None:
+    """Several connections of one process, over the lives of several nodes."""
+    for number in range(3):
+        await gather(*(place.record() for _ in range(8)))
+        await place.run("exit 0", name=f"job-{number}")
+        assert (await place.finished(f"job-{number}")).state == "succeeded"
+        wait_for_node_to_leave(harness.root)
+
+    assert len(await place.cluster.list_jobs(place.name)) == 3
+
+
+async def test_a_node_leaves_when_its_home_is_taken_away(tmp_path: Path) -> None:
+    harness = LocalHarness(tmp_path)
+    place = Place(harness, new_name())
+    await harness.cluster.create_namespace(place.name, labels={}, annotations={})
+    await place.run("sleep 300")
+    await place.running()
+    await harness.cluster.close()
+
+    harness.root.rename(tmp_path / "elsewhere")
+
+    until(lambda: not processes_with(str(harness.root)))
+
+
+def test_asking_for_a_node_twice_starts_one(tmp_path: Path) -> None:
+    home = Home(tmp_path / "cluster")
+    home.prepare()
+
+    ensure_node(home, NodeSettings(linger_seconds=0.5))
+    first = home.node_lock.read_text()
+    ensure_node(home, NodeSettings(linger_seconds=0.5))
+
+    assert home.node_lock.read_text() == first
+    wait_for_node_to_leave(home.root)
+    assert not node_runs(home)

@@ -1,0 +1,110 @@
+"""Reading archives: lists, manifests, blobs, and a check that finds every difference."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from lifecycle.stage import ANA, BOB, Stage
+
+from livecalc.domain.errors import InvalidInput, NotFound
+
+pytestmark = pytest.mark.anyio
+
+
+async def archived(stage: Stage, bucket_id: str = "b") -> str:
+    record = await stage.namespace(bucket_id)
+    await stage.pod(record.name, "worker-1", "echo one two three")
+    await stage.manager().finalize_namespace(ANA, record.name, force=False, request_id="f")
+    assert (await stage.reaper().sweep()).successful == 1
+    return (await stage.diagnostics.latest(ANA, bucket_id)).timestamp
+
+
+def file_of(stage: Stage, name: str) -> Path:
+    [found] = [path for path in (stage.root / "blobs" / "diagnostics-acme").rglob("*") if str(path).endswith(name)]
+    return found
+
+
+async def test_archives_are_listed_by_bucket_and_tenant(stage: Stage) -> None:
+    first = await archived(stage)
+    second = await archived(stage)
+    other = await archived(stage, "c")
+    diagnostics = stage.diagnostics
+    assert [each.timestamp for each in await diagnostics.list_archives(ANA, "b")] == [first, second]
+    assert [each.timestamp for each in await diagnostics.list_archives(ANA)] == [first, second, other]
+    assert await diagnostics.list_archives(BOB) == []
+    assert await diagnostics.list_archives(ANA, "../acme") == []
+    [archive] = await diagnostics.list_archives(ANA, "c")
+    assert (archive.state, archive.blobs, archive.violations) == ("PartiallyComplete", 5, 0)
+    assert archive.reaped_by == "system:cleanup-worker"
+    assert archive.bytes > len("one two three")
+    with pytest.raises(NotFound, match="has no archive"):
+        await diagnostics.latest(ANA, "never")
+
+
+async def test_blobs_are_read_whole_or_in_parts_by_their_tenant(stage: Stage) -> None:
+    timestamp = await archived(stage)
+    path = f"b/{timestamp}/logs/worker-1.log"
+    assert await stage.blob(path) == b"one two three\n"
+    assert (await stage.diagnostics.stat_blob(ANA, path)).size == 14
+    part = stage.diagnostics.read_blob(ANA, path, offset=4, length=3)
+    assert b"".join([chunk async for chunk in part]) == b"two"
+    raw = await stage.diagnostics.manifest(ANA, "b", timestamp)
+    assert msgspec.json.decode(raw)["namespace"] == "livecalc-bucket-b"
+    with pytest.raises(NotFound):
+        await stage.diagnostics.stat_blob(BOB, path)
+    with pytest.raises(NotFound):
+        await stage.diagnostics.manifest(BOB, "b", timestamp)
+
+
+@pytest.mark.parametrize("path", ["", "b", "b/x", "b/../../../etc/passwd", "b//x", "/b/x/y", "b/x/..", "b/\x00/y"])
+async def test_paths_that_are_none_are_refused(stage: Stage, path: str) -> None:
+    with pytest.raises((InvalidInput, NotFound)):
+        await stage.diagnostics.stat_blob(ANA, path)
+
+
+@pytest.mark.parametrize(
+    ("bucket_id", "timestamp"), [("b", "20260101-000000"), ("b", ".."), ("..", "x"), ("B", "20260101-000000")]
+)
+async def test_there_is_no_such_archive(stage: Stage, bucket_id: str, timestamp: str) -> None:
+    for answer in (stage.diagnostics.manifest, stage.diagnostics.verify, stage.diagnostics.violations):
+        with pytest.raises(NotFound, match="there is no archive"):
+            await answer(ANA, bucket_id, timestamp)
+
+
+async def test_verifying_finds_every_difference(stage: Stage) -> None:
+    timestamp = await archived(stage)
+    held = await stage.diagnostics.verify(ANA, "b", timestamp)
+    assert (held.holds, held.differences, held.blobs) == (True, [], 5)
+
+    log = file_of(stage, "worker-1.log")
+    content = log.read_bytes()
+    log.chmod(0o600)
+    log.write_bytes(b"one TWO three\n")
+    found = await stage.diagnostics.verify(ANA, "b", timestamp)
+    assert not found.holds
+    assert found.differences[0].startswith("logs/worker-1.log has digest ")
+    log.write_bytes(b"shorter")
+    found = await stage.diagnostics.verify(ANA, "b", timestamp)
+    assert found.differences[0].startswith("logs/worker-1.log ")
+    log.write_bytes(content)
+    assert (await stage.diagnostics.verify(ANA, "b", timestamp)).holds
+
+    await stage.blobs.write("diagnostics-acme", f"b/{timestamp}/logs/forged.log", b"never printed")
+    await stage.blobs.delete("diagnostics-acme", f"b/{timestamp}/events.json")
+    found = await stage.diagnostics.verify(ANA, "b", timestamp)
+    assert found.differences == ["events.json is missing", "logs/forged.log is not in the manifest"]
+
+
+async def test_a_jobs_archive_is_the_one_that_knows_it(stage: Stage) -> None:
+    record = await stage.namespace("b")
+    await stage.job(record, "j-apex00000000", "echo words")
+    await stage.ended(record.name)
+    answer = await stage.manager().reap_namespace(ANA, record.name, bucket_id="b", force=True, request_id="1")
+    assert answer.success
+    first = await stage.diagnostics.latest(ANA, "b")
+    await archived(stage)
+    found = await stage.diagnostics.archive_of(ANA, "b", "j-apex00000000")
+    assert found == first
+    assert await stage.diagnostics.archive_of(ANA, "b", "j-never0000000") is None
+    assert await stage.diagnostics.archive_of(BOB, "b", "j-apex00000000") is None
+    assert await stage.diagnostics.logs_of_job(ANA, "b", "j-never0000000") == []
