@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import IO
 
 import httpx
 import pytest
+from support.jobs import WAITING, write_bundle
 from support.waiting import eventually
 
 from livecalc.bootstrap.service import local_token
@@ -54,8 +57,8 @@ class Server:
 
 
 @contextmanager
-def started(home: Path, every: float = 300) -> Generator[Server, None, None]:
-    command = [sys.executable, str(SCRIPT), str(home), "0", str(every)]
+def started(home: Path, every: float = 300, port: int = 0) -> Generator[Server, None, None]:
+    command = [sys.executable, str(SCRIPT), str(home), str(port), str(every)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVECALC_")}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
@@ -88,6 +91,43 @@ def test_a_half_sent_request_does_not_hold_it(tmp_path: Path) -> None:
         slow.sendall(b"POST /v1/bundles HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n")
         assert httpx.get(f"{server.url}/healthz").status_code == 200
         assert server.end() == (0, "closed\n")
+
+
+def test_followers_of_a_job_survive_a_restart(tmp_path: Path) -> None:
+    """Streams that would go on for ever do not hold a stopping server; a watcher finds the next one by himself."""
+    home = tmp_path / "home"
+    broken: list[str] = []
+    states: list[str] = []
+
+    def read_log(client: Client, chunks: Iterator[bytes]) -> None:
+        del client
+        try:
+            for _ in chunks:
+                continue
+        except Unavailable as error:
+            broken.append(error.detail)
+
+    with started(home) as first, first.http() as http, Client(http, target=first.url) as client:
+        handle = client.submit(write_bundle(tmp_path / "b.zip", WAITING), bucket="b1", partitions=1)
+        log, jobs = handle.logs(follow=True), client.watch(handle.job_id)
+        assert any(b"the model began" in chunk for chunk in log)
+        states.append(next(jobs).state)
+        reading = threading.Thread(target=read_log, args=(client, log))
+        watching = threading.Thread(target=lambda: states.extend(job.state for job in jobs))
+        reading.start()
+        watching.start()
+        begin = time.monotonic()
+        code, out = first.end()
+        assert (code, out) == (0, "closed\n")
+        assert time.monotonic() - begin < 5
+        reading.join(20)
+        assert [sentence.partition(" (")[0] for sentence in broken] == [f"{first.url} broke off its answer"]
+        with started(home, port=first.address[1]) as second:
+            assert client.cancel(handle.job_id).state == "cancelled"
+            watching.join(30)
+            assert states[-1] == "cancelled"
+            assert client.reap(handle.submitted.namespace).success
+            assert second.end() == (0, "closed\n")
 
 
 def test_a_port_in_use_is_one_sentence(server: Server, tmp_path: Path) -> None:

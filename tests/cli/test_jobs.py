@@ -26,6 +26,13 @@ def submitted(livecalc: LiveCalc, model: str, *options: str, code: int = 0) -> d
     return job
 
 
+def reaped_in_time(livecalc: LiveCalc, bucket: str) -> None:
+    """Reap a bucket whose jobs have ended; their workers may take a moment more."""
+    end = time.monotonic() + 20
+    while (ended := livecalc("namespaces", "reap", bucket)).returncode:
+        assert time.monotonic() < end, ended.stderr
+
+
 @pytest.fixture
 def waiting(livecalc: LiveCalc, tiny: Tiny) -> str:
     """A job that computes until it is cancelled."""
@@ -130,7 +137,7 @@ def test_finalize_names_what_still_runs(livecalc: LiveCalc, waiting: str) -> Non
 
 def test_after_the_reap_the_job_its_log_and_its_archive_are_still_there(livecalc: LiveCalc, tiny: Tiny) -> None:
     job_id = str(submitted(livecalc, tiny("print('hello')\nreturn block.uniforms(1)[:, 0]"))["job_id"])
-    assert livecalc("namespaces", "reap", "q4").returncode == 0
+    reaped_in_time(livecalc, "q4")
     assert "namespace reaped 20" in livecalc("jobs", "show", job_id).stdout
     assert "hello" in livecalc("jobs", "logs", job_id).stdout
     shown = livecalc("diagnostics", "show", "q4").stdout

@@ -25,9 +25,7 @@ async def submit(root: Path, namespace: str, jobs: int, *, wait: bool) -> None:
     for number in range(jobs):
         name = f"j-{os.getpid()}-{number}"
         template = PodTemplate(image="local", command=("true",))
-        await cluster.create_job(
-            namespace, JobSpec(name=name, partitions=2, template=template, deadline_seconds=300)
-        )
+        await cluster.create_job(namespace, JobSpec(name=name, partitions=2, template=template, deadline_seconds=300))
         sys.stdout.write(f"{name}\n")
         sys.stdout.flush()
         while wait and not await is_finished(cluster, namespace, name):

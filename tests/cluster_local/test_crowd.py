@@ -56,7 +56,7 @@ async def test_launchers_at_once_start_one_node(tmp_path: Path) -> None:
     launcher = (
         "import sys; from pathlib import Path; from livecalc.cluster.local.home import Home;"
         "from livecalc.cluster.local.launch import ensure_node; from livecalc.cluster.local.settings import NodeSettings;"
-        "ensure_node(Home(Path(sys.argv[1])), NodeSettings(linger_seconds=2.0))"
+        "ensure_node(Home(Path(sys.argv[1])), NodeSettings(linger_seconds=1.0))"
     )
     command = [sys.executable, "-c", launcher, str(home.root)]
 
@@ -71,8 +71,9 @@ async def test_launchers_at_once_start_one_node(tmp_path: Path) -> None:
 async def test_a_launcher_that_is_killed_does_not_keep_others_from_launching(tmp_path: Path) -> None:
     home = Home(tmp_path / "cluster")
     home.prepare()
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
     holder = subprocess.Popen(
-        ["flock", str(home.launch_lock), "sh", "-c", "echo held; exec sleep 300"], stdout=subprocess.PIPE
+        [sys.executable, "-c", hold, str(home.launch_lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
@@ -90,8 +91,7 @@ async def test_a_launcher_that_is_killed_does_not_keep_others_from_launching(tmp
     assert launcher.stdout.readline() == b"ready\n"
     assert not node_runs(home)
 
-    for pid in processes_with(str(home.launch_lock)) + [holder.pid]:
-        subprocess.run(["kill", "-9", str(pid)], check=False)
+    holder.kill()
     holder.communicate()
 
     assert launcher.wait(20) == 0

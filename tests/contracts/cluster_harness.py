@@ -53,14 +53,17 @@ class Harness(Protocol):
         ...
 
 
+BRISK = NodeSettings(grace_seconds=0.5, linger_seconds=0.2)
+
+
 class LocalHarness:
     """The embedded cluster, in a folder of the test's own."""
 
     patience = 20.0
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, node: NodeSettings = BRISK) -> None:
         self.root = folder / "cluster"
-        self.cluster = LocalCluster(self.root, slots=4, node=NodeSettings(grace_seconds=0.5, linger_seconds=0.5))
+        self.cluster = LocalCluster(self.root, slots=4, node=node)
 
     def shell(self, script: str, *, env: Mapping[str, str] | None = None, memory: int = 256 << 20) -> PodTemplate:
         return PodTemplate(image="local", command=("sh", "-c", script), env=env or {}, memory=memory)

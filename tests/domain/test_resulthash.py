@@ -63,19 +63,15 @@ def test_names_are_sorted_by_their_bytes(outputs: list[str], random: object) -> 
     assert result_hash(dict(shuffled)) == result_hash(digests)
 
 
-@given(
-    st.sampled_from(["<f8", "<i8"]),
-    st.lists(st.integers(1, 3), min_size=1, max_size=3),
-    st.integers(1, 3),
-    st.sampled_from(["<f8", "<i8"]),
-    st.lists(st.integers(1, 3), min_size=1, max_size=3),
-    st.integers(1, 3),
+kinds = st.builds(
+    OutputDigest,
+    dtype=st.sampled_from(["<f8", "<i8"]),
+    shape=st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple),
+    block=st.integers(1, 3),
+    digests=st.just([block_digest(0, 1, b"same")]),
 )
-def test_dtype_shape_and_block_size_are_part_of_the_digest(  # noqa: PLR0913  (two outputs of three parts)
-    dtype: str, shape: list[int], block: int, other_dtype: str, other_shape: list[int], other_block: int
-) -> None:
-    digests = [block_digest(0, 1, b"same")]
-    one = OutputDigest(dtype=dtype, shape=tuple(shape), block=block, digests=digests)
-    two = OutputDigest(dtype=other_dtype, shape=tuple(other_shape), block=other_block, digests=digests)
-    same = (dtype, shape, block) == (other_dtype, other_shape, other_block)
-    assert (output_digest(A, one) == output_digest(A, two)) == same
+
+
+@given(kinds, kinds)
+def test_dtype_shape_and_block_size_are_part_of_the_digest(one: OutputDigest, two: OutputDigest) -> None:
+    assert (output_digest(A, one) == output_digest(A, two)) == (one == two)

@@ -1,6 +1,6 @@
 """The real parts of a lifecycle test: a local cluster with its node process, a directory store, audit and records."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -185,7 +185,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(root: Path) -> AsyncIterator[Stage]:
+async def open_stage(root: Path) -> AsyncGenerator[Stage, None]:
     cluster = LocalCluster(root / "cluster", node=NODE)
     blobs = DirectoryStore(root / "blobs")
     try:

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from livecalc.domain.errors import LivecalcError
-
 T = TypeVar("T")
 Hook = Callable[[str, tuple[Any, ...]], None]
 AsyncHook = Callable[[str, tuple[Any, ...]], Awaitable[None]]
@@ -90,7 +88,7 @@ class Life:
 class Broken:
     """A port some of whose calls fail while `on`."""
 
-    error: Callable[[], LivecalcError]
+    error: Callable[[], Exception]
     when: Callable[[str, tuple[Any, ...]], bool]
     on: bool = True
     failures: int = 0

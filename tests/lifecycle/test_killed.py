@@ -46,13 +46,13 @@ async def test_killed_at_any_step_and_continued(stage: Stage) -> None:
     assert steps > 20, whole.calls
     # To die before a call is to die after the one before it.
     lives = {f"b-{number}": Life(dies_at=number, after=True) for number in range(1, steps)}
-    records = dict(zip(lives, await asyncio.gather(*(populated(stage, bucket) for bucket in lives)), strict=True))
-    for each in records.values():
+    populations = dict(zip(lives, await asyncio.gather(*(populated(stage, bucket) for bucket in lives)), strict=True))
+    for each in populations.values():
         await stage.ended(each.name)
 
     async def die(bucket: str) -> None:
         try:
-            await reap(stage, records[bucket], lives[bucket])
+            await reap(stage, populations[bucket], lives[bucket])
         except Killed:
             return
         raise AssertionError(f"{bucket} was to be killed at call {lives[bucket].dies_at} of {lives[bucket].calls}")

@@ -1,6 +1,8 @@
 """What becomes of logs: the worker's own copy, what its node still has, and what is not a log at all."""
 
 import hashlib
+import tracemalloc
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -98,6 +100,36 @@ async def test_a_log_is_complete_only_if_it_is_what_the_worker_states(stage: Sta
     assert 0 < rotated.bytes < len(LARGE)
     [(pod, path)] = await stage.diagnostics.logs_of_job(ANA, "b", "j-copy00000000")
     assert (pod, await stage.blob(path)) == (log_of(manifest, "j-copy00000000").blob[5:-4], LARGE)  # type: ignore[index]
+
+
+async def test_logs_of_any_size_pass_in_constant_memory(stage: Stage) -> None:
+    record = await stage.namespace("b")
+    piece, pieces = bytes(1 << 20), 64
+    digest = hashlib.sha256()
+    for _ in range(pieces):
+        digest.update(piece)
+    statement = Statement(
+        state="succeeded", log_attempt=0, log_sha256=digest.hexdigest(), log_bytes=pieces * len(piece)
+    )
+
+    async def printed() -> AsyncIterator[bytes]:
+        for _ in range(pieces):
+            yield piece
+
+    await stage.blobs.write("results-acme", paths.log("j-large0000000", 0, 0, "nonce"), printed())
+    await stage.job(record, "j-large0000000", ending("true", statement))
+    await stage.ended(record.name)
+    tracemalloc.start()
+    try:
+        manifest = await reaped(stage, "b")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (log_of(manifest, "j-large0000000").state, log_of(manifest, "j-large0000000").bytes) == (
+        "complete",
+        64 << 20,
+    )
+    assert peak < 16 << 20
 
 
 async def test_running_waiting_lost_and_excuses(stage: Stage) -> None:

@@ -1,11 +1,12 @@
 """When archiving or auditing fails: best-effort says so and goes on, required keeps the namespace and tries again."""
 
+import asyncio
 import logging
 
 import msgspec
 import pytest
 from lifecycle.stage import ANA, POLICY, Stage
-from lifecycle.taps import Broken
+from lifecycle.taps import Broken, tap
 
 from livecalc.domain.errors import Unavailable
 from livecalc.domain.namespaces import RETENTION, Status
@@ -139,6 +140,39 @@ async def test_one_bad_namespace_does_not_delay_the_others(stage: Stage) -> None
     assert (report.successful, report.failed) == (1, 1)
     assert await stage.is_gone(good)
     assert not await stage.is_gone(bad)
+
+
+async def test_a_bug_in_one_reaping_is_kept_from_the_others(stage: Stage) -> None:
+    good, bad = await finalized(stage, "good"), await finalized(stage, "bad")
+    buggy = Broken(lambda: RuntimeError("a bug"), lambda call, args: call == "read_log" and args[0] == bad)
+    stricken = stage.with_parts(cluster=buggy.wrap(stage.cluster))
+    reaper = stricken.reaper("first")
+    report = await reaper.sweep()
+    assert (report.successful, report.failed) == (1, 1)
+    assert await stage.is_gone(good)
+    buggy.on = False
+    assert (await reaper.sweep()).successful == 1
+    assert await stage.is_gone(bad)
+
+
+async def test_each_namespace_has_a_deadline(stage: Stage) -> None:
+    good, bad = await finalized(stage, "good"), await finalized(stage, "bad")
+    stuck = asyncio.Event()
+
+    async def hang(call: str, args: tuple[object, ...]) -> None:
+        if call == "write" and str(args[1]).startswith("bad/"):
+            await stuck.wait()
+
+    policy = msgspec.structs.replace(POLICY, deadline=2.0, concurrency=2)
+    reaper = stage.with_parts(blobs=tap(stage.blobs, pause=hang), policy=policy).reaper()
+    report = await reaper.sweep()
+    assert (report.successful, report.failed) == (1, 1)
+    assert await stage.is_gone(good)
+    assert not await stage.is_gone(bad)
+    stuck.set()
+    assert (await reaper.sweep()).successful == 1
+    phases = sorted(record.phase for record in await stage.audited(operation="reap"))
+    assert phases == ["intent", "intent", "outcome", "outcome"]
 
 
 async def test_a_manifest_is_read_back_before_anything_is_deleted(stage: Stage) -> None:

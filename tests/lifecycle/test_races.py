@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable
 from datetime import timedelta
 
+import msgspec
 import pytest
 from lifecycle.stage import ANA, Stage, template
 from lifecycle.taps import Broken, tap
@@ -172,6 +173,7 @@ async def stalled_reap(
 
 
 async def test_a_holder_that_lives_keeps_its_claim(stage: Stage) -> None:
+    stage = stage.with_parts(policy=msgspec.structs.replace(stage.policy, claim_timeout=3.0))
     record = await stage.finalized("b")
     go_on, begun = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:

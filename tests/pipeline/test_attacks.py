@@ -4,7 +4,7 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from livecalc.pipeline.interrupt import Interrupt
 
 
 @contextmanager
-def interrupted_when(ready: Path) -> Iterator[Interrupt]:
+def interrupted_when(ready: Path) -> Generator[Interrupt]:
     """An interrupt that is set once a file is there, as a deadline would from outside."""
     interrupt = Interrupt()
 
@@ -294,6 +294,23 @@ def test_too_much_memory_is_a_sentence(tmp_path: Path, statement: str, memory: i
     limit = "0.25 GiB" if memory else "GiB"
     assert "node 'main', scenarios 0-39: needs more memory than its limit of" in (run.outcome.error or "")
     assert limit in (run.outcome.error or "")
+
+
+def test_an_output_too_large_for_the_bus_is_a_sentence(tmp_path: Path) -> None:
+    code = "def main(block): return np.broadcast_to(np.zeros(1), (len(block), 10**7))"
+    run = write_model(tmp_path / "model", code).run(tmp_path / "scratch", memory=512 << 20)
+    assert run.outcome.state == "failed"
+    assert (run.outcome.error or "").startswith("the values on the bus need more memory than its limit of 0.5 GiB")
+
+
+def test_a_reason_of_any_characters_is_kept(tmp_path: Path) -> None:
+    code = """
+    def main(block):
+        raise ValueError("\\ud800 \\x00 € " + "x" * 10000)
+    """
+    error = write_model(tmp_path / "model", code).run(tmp_path / "scratch").outcome.error or ""
+    assert error.startswith("node 'main', scenarios 0-39: ValueError: \\ud800 \x00 € xxx")
+    assert len(error) < 1200
 
 
 def test_the_limit_does_not_reach_the_parent(tmp_path: Path) -> None:

@@ -46,8 +46,14 @@ def test_uniforms_follow_the_documented_words() -> None:
 def test_golden_numbers() -> None:
     block = Block(seed=42, node="esg", first=0, stop=2)
     assert stream_word("esg", "") == 4293449074172706515
-    assert block.uniforms(2).tolist() == [[0.5783365551778625, 0.19307602574231825], [0.15157081363038866, 0.5933404518983383]]
-    assert block.normals(2).tolist() == [[0.19763980438169235, -0.8666167160004089], [-1.029719652820604, 0.23614636609464656]]
+    assert block.uniforms(2).tolist() == [
+        [0.5783365551778625, 0.19307602574231825],
+        [0.15157081363038866, 0.5933404518983383],
+    ]
+    assert block.normals(2).tolist() == [
+        [0.19763980438169235, -0.8666167160004089],
+        [-1.029719652820604, 0.23614636609464656],
+    ]
 
 
 def test_a_scenario_has_its_numbers_in_every_block() -> None:

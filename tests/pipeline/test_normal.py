@@ -61,5 +61,7 @@ def test_other_cpu_features_give_the_same_bits() -> None:
     config: Any = np.show_config(mode="dicts")
     features = " ".join(config["SIMD Extensions"].get("found", []))
     environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": features}
-    done = subprocess.run([sys.executable, "-c", PRINT_DIGEST], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT_DIGEST], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == GOLDEN

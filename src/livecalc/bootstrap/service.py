@@ -31,7 +31,7 @@ from livecalc.lifecycle.policy import ReaperPolicy
 from livecalc.lifecycle.reaper import Reaper
 from livecalc.mttc.verify import Recomputer
 from livecalc.records.book import JobBook
-from livecalc.records.collect import Collector
+from livecalc.records.collect import SUBMIT_GRACE, Collector
 from livecalc.services import Platform
 from livecalc.settings import Settings
 
@@ -77,12 +77,22 @@ async def open_adapters(settings: Settings, stack: AsyncExitStack) -> Adapters:
     return Adapters(cluster=cluster, blobs=blobs, keys=keys, issuer=issuer, audience=audience, published=published)
 
 
-def assemble(settings: Settings, adapters: Adapters) -> Platform:
-    """Build the services on open adapters. Does no I/O."""
+def assemble(
+    settings: Settings,
+    adapters: Adapters,
+    *,
+    policy: ReaperPolicy | None = None,
+    submit_grace: timedelta = SUBMIT_GRACE,
+) -> Platform:
+    """Build the services on open adapters. Does no I/O.
+
+    `policy` takes the place of the reaper's that settings give; `submit_grace` is how long a recorded job may be
+    unknown to the cluster before its submit counts as interrupted.
+    """
     cluster, blobs = adapters.cluster, adapters.blobs
     audit = AuditLog(blobs, policy=settings.lifecycle.archive_policy, now=utc_now)
     book = JobBook(blobs)
-    collector = Collector(book, cluster, audit)
+    collector = Collector(book, cluster, audit, submit_grace=submit_grace)
     diagnostics = Diagnostics(blobs, settings.store.diagnostics)
     bundles = BundleStore(blobs, limits=bundle_limits(settings))
     reaper = Reaper(
@@ -91,13 +101,7 @@ def assemble(settings: Settings, adapters: Adapters) -> Platform:
         audit=audit,
         book=book,
         collector=collector,
-        policy=ReaperPolicy(
-            idle_limit=timedelta(hours=settings.lifecycle.inactivity_hours),
-            archive_policy=settings.lifecycle.archive_policy,
-            concurrency=settings.lifecycle.concurrency,
-            max_reaps=settings.lifecycle.max_reaps,
-            diagnostics=settings.store.diagnostics,
-        ),
+        policy=policy or reaper_policy(settings),
         now=utc_now,
     )
     namespaces = NamespaceManager(cluster=cluster, audit=audit, reaper=reaper)
@@ -161,6 +165,17 @@ def local_token(
         raise InvalidInput("tokens come from the Assumptions Manager here (ASSUMPTIONS_MANAGER_JWKS_URL is set)")
     identity = LocalIdentity(open_home(settings.target.home_folder).identity)
     return identity.issue(tenant_id=tenant or LOCAL_TENANT, user_id=user or _user(), ttl=ttl)
+
+
+def reaper_policy(settings: Settings) -> ReaperPolicy:
+    """How reapers behave by the settings; what no setting names is as the policy has it."""
+    return ReaperPolicy(
+        idle_limit=timedelta(hours=settings.lifecycle.inactivity_hours),
+        archive_policy=settings.lifecycle.archive_policy,
+        concurrency=settings.lifecycle.concurrency,
+        max_reaps=settings.lifecycle.max_reaps,
+        diagnostics=settings.store.diagnostics,
+    )
 
 
 def bundle_limits(settings: Settings) -> Limits:

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; the only place where errors become words and codes."""
-    from livecalc.cli.door import run
+    try:
+        from livecalc.cli.door import run
 
-    return run(arguments)
+        return run(arguments)
+    except KeyboardInterrupt:
+        # Pressed while we were still starting, or already ending.
+        return 130

@@ -1,5 +1,6 @@
 """The platform that a command speaks to: a server by LIVECALC_URL, else the same application on this machine."""
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,18 @@ def connected() -> "Generator[Client]":
     """Open a client, say on standard error which platform and tenant it speaks to, and close it at the end."""
     from livecalc.embedded import connect
 
+    _spare_httpx_its_command_line()
     with connect() as client:
         note(f"Target: {_target(client)}")
         yield client
+
+
+def _spare_httpx_its_command_line() -> None:
+    """Keep httpx from importing a command line of its own, which takes it 50 ms where Rich is installed as here.
+
+    It does without where that import fails, as it does in this way.
+    """
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  (None is how Python marks such a module)
 
 
 def _target(client: "Client") -> str:

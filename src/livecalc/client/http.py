@@ -90,6 +90,8 @@ class Http:
 
     @contextmanager
     def _opened(self, request: httpx.Request) -> Generator[httpx.Response, None, None]:
+        if self._http.is_closed:
+            raise Unavailable(f"the client of {self._name} is closed: connect again")
         response = self._http.send(request, stream=True)
         try:
             if not response.is_success:

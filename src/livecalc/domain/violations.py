@@ -12,7 +12,7 @@ class Violation(Struct, frozen=True):
     """A canary that was overwritten, or an input that was changed; bytes in hex."""
 
     offset: int
-    """Of the first differing byte, from the buffer's first byte: negative is before it, the size is the first past its end."""
+    """Of the first differing byte, from the first of the buffer: negative before it, its size and more past its end."""
     expected: str
     actual: str
 

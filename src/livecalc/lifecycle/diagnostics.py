@@ -43,7 +43,7 @@ class Diagnostics:
         return archives[-1]
 
     async def archive_of(self, principal: Principal, bucket_id: str, job_id: str) -> Archive | None:
-        """The newest archive that knows a job; None while its namespace was not reaped."""
+        """The archive of a job's namespace; None while that was not reaped."""
         found = await self._manifest_of(principal, bucket_id, job_id)
         return None if found is None else _view(found)
 
@@ -126,8 +126,12 @@ class Diagnostics:
         raise NotFound(f"there is no archive {bucket_id[:60]}/{timestamp[:60]}")
 
     async def _manifest_of(self, principal: Principal, bucket_id: str, job_id: str) -> Manifest | None:
-        found = await self._manifests(principal, bucket_id)
-        return max((each for each in found if _knows(each, job_id)), key=_in_order, default=None)
+        """Find the last archive with pods of the job; else the first that knows it: later ones of its bucket do too."""
+        found = sorted(await self._manifests(principal, bucket_id), key=_in_order)
+        with_pods = [each for each in found if any(pod.job_id == job_id for pod in each.pods)]
+        if with_pods:
+            return with_pods[-1]
+        return next((each for each in found if any(job.job_id == job_id for job in each.jobs)), None)
 
     async def _manifests(self, principal: Principal, bucket_id: str | None) -> list[Manifest]:
         if bucket_id is not None and not is_bucket_id(bucket_id):
@@ -147,10 +151,6 @@ class Diagnostics:
 def _in_order(manifest: Manifest) -> tuple[str, str, str]:
     # `-2` within a second comes after the one without.
     return manifest.bucket_id, manifest.timestamp[:15], manifest.timestamp[15:].rjust(8)
-
-
-def _knows(manifest: Manifest, job_id: str) -> bool:
-    return any(job.job_id == job_id for job in manifest.jobs) or any(pod.job_id == job_id for pod in manifest.pods)
 
 
 def _view(manifest: Manifest) -> Archive:

@@ -31,7 +31,7 @@ from livecalc.lifecycle.policy import ReaperPolicy
 from livecalc.lifecycle.reaping import Parts, Undertaking
 from livecalc.records.book import JobBook
 from livecalc.records.collect import Collector
-from livecalc.telemetry.metrics import REAPS, SWEEPS
+from livecalc.telemetry.metrics import REAPS
 
 __all__ = ["Reaper", "ReaperPolicy"]
 LOG = logging.getLogger("livecalc.cleanup")
@@ -95,7 +95,6 @@ class Reaper:
         LOG.info("Found %d namespaces eligible for cleanup", len(plan.eligible))
         report = await self.execute(plan)
         LOG.info("Cleanup worker finished: %d successful, %d failed", report.successful, report.failed)
-        SWEEPS.add(outcome="ok" if report.clean else "failed")
         return report
 
     async def execute(self, plan: SweepPlan) -> SweepReport:

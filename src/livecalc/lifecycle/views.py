@@ -1,13 +1,9 @@
 """The lifecycle's values in the wire's words. Pure."""
 
-from collections.abc import Sequence
-from datetime import timedelta
-
 from livecalc.domain.claims import read_claim
 from livecalc.domain.namespaces import CREATED_AT, LAST_ACTIVITY, NamespaceRecord, Status
 from livecalc.domain.timestamps import format_timestamp
-from livecalc.lifecycle.outcome import ReapOutcome, SweepReport
-from livecalc.lifecycle.plan import Entry, SweepPlan
+from livecalc.lifecycle.outcome import ReapOutcome
 from livecalc.wire import namespaces as wire
 
 
@@ -46,40 +42,7 @@ def view_reaped(outcome: ReapOutcome) -> wire.Reaped:
     )
 
 
-def view_sweep(plan: SweepPlan, report: SweepReport | None = None) -> wire.SweepReport:
-    """A plan, and what came of it; without a report nothing was done."""
-    return wire.SweepReport(
-        entries=view_entries(plan.entries, plan),
-        dry_run=report is None,
-        successful=report.successful if report else 0,
-        failed=report.failed if report else 0,
-        problems=[*plan.problems, *plan.notices],
-    )
-
-
-def view_entries(entries: Sequence[Entry], plan: SweepPlan) -> list[wire.SweepEntry]:
-    """The lines of a printed plan."""
-    return [
-        wire.SweepEntry(
-            namespace=entry.record.name,
-            status=_status(entry.record),
-            idle_seconds=_idle_seconds(entry, plan),
-            pods=entry.observed.pods or 0,
-            decision=type(entry.decision).__name__.lower(),
-            reason=entry.decision.reason,
-        )
-        for entry in entries
-    ]
-
-
 def _status(record: NamespaceRecord) -> str:
     if read_claim(record) is not None:
         return Status.REAPING
     return record.status or "unknown"
-
-
-def _idle_seconds(entry: Entry, plan: SweepPlan) -> float | None:
-    last = entry.record.last_activity
-    if last is None or read_claim(entry.record) is not None:
-        return None
-    return max(timedelta(0), plan.now - last).total_seconds()

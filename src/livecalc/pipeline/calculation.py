@@ -37,6 +37,8 @@ def calculate(order: Order, memory: int, say: Callable[[Message], None]) -> Fini
         return calculation.failed(failure.detail, failure.violations)
     except ModelFailed as failure:
         return calculation.failed(failure.detail, [])
+    except MemoryError as error:
+        return calculation.failed(f"the values on the bus need {calculation.too_much(error)}", [])
     return calculation.finished()
 
 
@@ -139,7 +141,7 @@ class _Calculation:
             except ModelFailed as failure:
                 raise ModelFailed(f"node {node.id!r}: {failure.detail}") from failure
             except MemoryError as error:
-                raise ModelFailed(f"node {node.id!r}: its inputs need {self._too_much(error)}") from error
+                raise ModelFailed(f"node {node.id!r}: its inputs need {self.too_much(error)}") from error
 
     def _compute(self, first: int, stop: int) -> None:
         published: set[str] = set()
@@ -165,7 +167,7 @@ class _Calculation:
         except ModelFailed as error:
             failure = error
         except MemoryError as error:
-            failure = ModelFailed(f"needs {self._too_much(error)}")
+            failure = ModelFailed(f"needs {self.too_much(error)}")
         except BaseException as error:  # noqa: BLE001  (a model may raise anything, and it ends here as its failure)
             print_traceback(error, self._folder)
             failure = ModelFailed(explain(error, self._folder))
@@ -182,7 +184,7 @@ class _Calculation:
             detail = f"{where}: {'; '.join(breach.what for breach in breaches)}"
             raise _Breached(detail, [breach.violation for breach in breaches])
 
-    def _too_much(self, error: MemoryError) -> str:
+    def too_much(self, error: MemoryError) -> str:
         return f"more memory than its limit of {self._memory / _GIBIBYTE:.3g} GiB: {error}".removesuffix(": ")
 
     def _costs(self) -> dict[str, NodeCost]:

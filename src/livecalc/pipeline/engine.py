@@ -24,20 +24,20 @@ def main() -> NoReturn:
     order, control = int(sys.argv[1]), int(sys.argv[2])
     for descriptor in (order, control):
         os.set_inheritable(descriptor, False)  # noqa: FBT003  (its only form)
-    guard = Guard()
+    guard, pid = Guard(), os.getpid()
     child = os.fork()
     if child == 0:
-        _be_child(order, control)
+        _be_child(pid, order, control)
     status = guard.watch(child, order)
     with suppress(BrokenPipeError):
         os.write(control, b'\n{"type":"ended","status":%d}\n' % status)
     os._exit(0)
 
 
-def _be_child(order: int, control: int) -> NoReturn:
+def _be_child(guard: int, order: int, control: int) -> NoReturn:
     """Serve one order, and end without what a model may have left to run at exit."""
     try:
-        leave_guard()
+        leave_guard(guard)
         _serve(order, control)
     except BaseException as error:  # noqa: BLE001  (the last words before os._exit; they go to the log)
         sys.excepthook(type(error), error, error.__traceback__)

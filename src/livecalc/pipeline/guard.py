@@ -45,12 +45,14 @@ class Guard:
         return status
 
 
-def leave_guard() -> None:
-    """In the child: forget the guard's signals, die with it, and lead a session of one's own."""
+def leave_guard(guard: int) -> None:
+    """In the child: forget the guard's signals, die with it (`guard` is its pid), and lead a session of one's own."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != guard:
+        os._exit(1)  # it was killed before its death could be a signal
     os.setsid()
 
 

@@ -19,7 +19,6 @@ _KEPT = (
     "PATH",
     "LD_LIBRARY_PATH",
     "PYTHONPATH",
-    "TZ",
     "NPY_DISABLE_CPU_FEATURES",
     "OPENBLAS_CORETYPE",
     "LIVECALC_POD_UID",
@@ -34,6 +33,7 @@ _FIXED = {
     "PYTHONUTF8": "1",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "LANG": "C.UTF-8",
+    "TZ": "UTC",
 }
 
 

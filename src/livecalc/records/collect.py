@@ -24,7 +24,7 @@ from livecalc.pipeline.partition import check_arrays, read_record
 from livecalc.records.book import JobBook
 from livecalc.records.model import FinishedRecord, PartitionPlan, SubmittedRecord
 
-_SUBMIT_GRACE = timedelta(seconds=60)
+SUBMIT_GRACE = timedelta(seconds=60)
 """How long a recorded job may be unknown to the cluster: its submit may still be under way."""
 
 
@@ -36,14 +36,22 @@ class ClusterView(Struct, frozen=True, kw_only=True):
     namespace_lives: bool = False
     now: datetime
 
+    @property
+    def runs(self) -> bool:
+        """Whether workers are still at it; with all results stored, they may be about to store their logs."""
+        return self.namespace_lives and self.job is not None and self.job.state in {"pending", "running"}
+
 
 class Collector:
     """Finishes jobs. Safe to run many times, and from many processes at once."""
 
-    def __init__(self, book: JobBook, cluster: Cluster, audit: AuditLog) -> None:
+    def __init__(
+        self, book: JobBook, cluster: Cluster, audit: AuditLog, *, submit_grace: timedelta = SUBMIT_GRACE
+    ) -> None:
         self._book = book
         self._cluster = cluster
         self._audit = audit
+        self._submit_grace = submit_grace
 
     async def collect(self, tenant_key: str, submitted: SubmittedRecord) -> FinishedRecord | None:
         """Return how a job ended, recording it when nobody did; None while it may still run."""
@@ -66,6 +74,8 @@ class Collector:
 
     async def conclude(self, tenant_key: str, submitted: SubmittedRecord, view: ClusterView) -> FinishedRecord | None:
         """Record the end that blobs and cluster together show; None while it may still run."""
+        if view.runs:
+            return None
         stored = await self._stored(tenant_key, submitted)
         failed = next((record for record in stored.values() if record.state is JobState.FAILED), None)
         if failed is not None:
@@ -73,7 +83,7 @@ class Collector:
         elif len(stored) == len(submitted.partitions):
             end = _succeeded(submitted, stored, view)
         else:
-            reason = _why_it_ended(submitted, view)
+            reason = _why_it_ended(submitted, view, self._submit_grace)
             if reason is None:
                 return None
             end = _failed(submitted, reason, view, stored)
@@ -86,11 +96,10 @@ class Collector:
         for submitted in await self._book.jobs_of(namespace.tenant_key, namespace.bucket_id):
             end = await self.collect(namespace.tenant_key, submitted)
             if end is None:
-                head = await self._audit.head(submitted.tenant_id)
-                view = await self.observe(submitted)
-                lost = _failed(submitted, f"namespace {namespace.name} was reaped before the job had ended", view, {})
-                end = await self._book.finish(namespace.tenant_key, _with_head(lost, head))
-            ends.append(end)
+                gone = ClusterView(now=await self._cluster.now())
+                end = await self.conclude(namespace.tenant_key, submitted, gone)
+            if end is not None:
+                ends.append(end)
         return ends
 
     async def cancel(self, tenant_key: str, submitted: SubmittedRecord) -> FinishedRecord:
@@ -193,17 +202,17 @@ def _failed(
     )
 
 
-def _why_it_ended(submitted: SubmittedRecord, view: ClusterView) -> str | None:
+def _why_it_ended(submitted: SubmittedRecord, view: ClusterView, grace: timedelta) -> str | None:
     if view.job is not None:
         if view.job.state == "failed":
             return _job_failure(submitted, view.job, view.pods)
         if view.job.state == "succeeded":
             return "its workers succeeded, but a result is missing from the store"
-        return None if view.namespace_lives else f"namespace {submitted.namespace} was deleted while it ran"
+        return f"namespace {submitted.namespace} was deleted while it ran"
     if not view.namespace_lives:
         return f"namespace {submitted.namespace} went before it had ended"
     created = parse_timestamp(submitted.created_at)
-    if created is not None and view.now - created > _SUBMIT_GRACE:
+    if created is not None and view.now - created > grace:
         return "its submit was interrupted before the cluster had it: submit again"
     return None
 

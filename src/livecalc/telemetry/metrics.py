@@ -68,7 +68,6 @@ def _escape(value: str) -> str:
 
 
 REAPS = Metric("livecalc_reaps_total", "counter", "Namespaces reaped by this process, by result.")
-SWEEPS = Metric("livecalc_sweeps_total", "counter", "Sweeps of this process, by outcome.")
 ARCHIVED_BYTES = Metric("livecalc_archived_bytes_total", "counter", "Bytes in archives that this process proved.")
-PROCESS = register(REAPS, SWEEPS, ARCHIVED_BYTES)
+PROCESS = register(REAPS, ARCHIVED_BYTES)
 """What the lifecycle counts in this process."""

@@ -33,7 +33,7 @@ def run_worker(  # noqa: PLR0913  (each is a part of the pod, named once in boot
     again. `grants` gives the client of a URL. `heartbeat` and `annotate` are called from a thread and may fail.
     Standard output becomes the pod's log. The engine starts before the rest of the worker is imported.
     """
-    folder = scratch / f"worker-{os.urandom(8).hex()}"
+    folder = scratch.absolute() / f"worker-{os.urandom(8).hex()}"
     engine_folder = folder / "engine"
     engine_folder.mkdir(mode=0o700, parents=True)
     with _cleared(folder), _interrupted_by_sigterm() as interrupt, EngineProcess(engine_folder) as engine:

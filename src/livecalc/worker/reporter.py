@@ -33,8 +33,9 @@ class Reporter:
         self._beat_seconds = beat_seconds
         self._report_seconds = report_seconds
         self._news: dict[str, str] = {}
-        self._closing = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
         self._failures: dict[str, tuple[int, str]] = {}
         self._thread: threading.Thread | None = None
 
@@ -46,9 +47,9 @@ class Reporter:
 
     def post(self, annotations: Mapping[str, str]) -> None:
         """Have annotations set on the pod soon; a newer value of one replaces one that still waits."""
-        with self._changed:
+        with self._lock:
             self._news.update(annotations)
-            self._changed.notify()
+        self._wake.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
             self._thread.start()
@@ -58,11 +59,10 @@ class Reporter:
 
         A cluster that does not answer within 10 s is left alone: the thread is a daemon and ends with the process.
         """
-        with self._changed:
-            done, self._closing = self._closing, True
-            self._changed.notify()
-        if done or self._thread is None:
+        if self._closing.is_set() or self._thread is None:
             return []
+        self._closing.set()
+        self._wake.set()
         self._thread.join(_LAST_WAIT_SECONDS)
         failures = [
             f"{count} {what}{'s' if count > 1 else ''} failed, the last: {reason}"
@@ -74,12 +74,12 @@ class Reporter:
         next_beat = next_report = time.monotonic()
         closing = False
         while not closing:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closing or bool(self._news), _seconds_to(next_beat))
-                if self._news:
-                    self._changed.wait_for(lambda: self._closing, _seconds_to(next_report))
+            if self._wake.wait(_seconds_to(next_beat)):
+                self._closing.wait(_seconds_to(next_report))
+            self._wake.clear()
+            closing = self._closing.is_set()
+            with self._lock:
                 news, self._news = self._news, {}
-                closing = self._closing
             if not closing and not _seconds_to(next_beat):
                 next_beat = time.monotonic() + self._beat_seconds
                 self._try("heartbeat", self._heartbeat)

@@ -52,7 +52,9 @@ def run_session(  # noqa: PLR0913  (each is a part of the worker)
         return _give_up(pod, error.detail)
     except OSError as error:
         return _give_up(pod, f"the worker could not go on: {error}")
-    write_statement(pod.termination_file, _statement(end, log, _store_log(pod, grants, partition, log)))
+    statement = _statement(end, log, _store_log(pod, grants, partition, log))
+    with suppress(OSError):  # what was stored stays stored: the exit status must not say otherwise
+        write_statement(pod.termination_file, statement)
     return end.exit
 
 
@@ -91,5 +93,6 @@ def _give_up(pod: Pod, error: str) -> int:
     """End without a log of one's own: what can be said goes to standard output and into the statement."""
     with suppress(OSError):
         os.write(1, f"livecalc: {error}\n".encode(errors="backslashreplace"))
-    write_statement(pod.termination_file, Statement(state="interrupted", error=error))
+    with suppress(OSError):
+        write_statement(pod.termination_file, Statement(state="interrupted", error=error))
     return EXIT_AGAIN

@@ -1,8 +1,10 @@
 """The story: seven steps in the life of one bucket, each told with its figures. What it begins, it ends."""
 
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -13,7 +15,7 @@ from livecalc.cli.demo.narrator import Narrator
 from livecalc.cli.format import count, duration, number, short, size
 from livecalc.cli.output import bad, good, note
 from livecalc.domain.buckets import namespace_name
-from livecalc.domain.errors import LivecalcError, NotFound, Unavailable
+from livecalc.domain.errors import Conflict, LivecalcError, NotFound, Unavailable
 from livecalc.domain.jobs import JobState
 
 if TYPE_CHECKING:
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     from livecalc.wire.jobs import Job
     from livecalc.wire.mttc import Verified
 
+T = TypeVar("T")
 STEPS = ("pack", "submit", "run", "finalize", "reap", "recompute", "compare")
 EXAMPLE = "term-life"
+_PATIENCE = 10.0
+_PAUSE = 0.05
 POLICIES = "inputs/policies.parquet"
 
 
@@ -110,7 +115,7 @@ class Story:
 
     def _finalize(self) -> None:
         with self._narrator.step() as step:
-            namespace = self._client.finalize(self._namespace)
+            namespace = self._until_idle(self._client.finalize)
             step.say(f"status active -> {namespace.status}: takes no new jobs")
             entry = self._platform.plan(self._namespace)
             if entry is not None:
@@ -126,7 +131,7 @@ class Story:
         with self._narrator.step() as step:
             # A reap takes a second, and half of one would be left to the next sweep.
             with uninterrupted():
-                reaped = self._client.reap(self._namespace)
+                reaped = self._until_idle(self._client.reap)
             if not reaped.success:
                 raise Unavailable(reaped.message)
             self._begun = False
@@ -143,6 +148,17 @@ class Story:
             self.holds &= left.nothing
             step.say(f"left: {tell_leftovers(left)}")
             step.know(archive=found.path, state=found.manifest.state, verification=verification, left=left)
+
+    def _until_idle(self, act: Callable[[str], T]) -> T:
+        """Act on the namespace once its workers have ended: a result is known a moment before its worker is gone."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return act(self._namespace)
+            except Conflict:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_PAUSE)
 
     def _recompute(self, bundle: "PackedBundle", job_id: str) -> "Verified":
         with self._narrator.step() as step:

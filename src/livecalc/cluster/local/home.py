@@ -41,7 +41,7 @@ class Home:
         except OSError as error:
             raise explain_os_error(error, self.root) from error
         kind = file_system(self.root)
-        if kind in _NETWORK:
+        if is_network(kind):
             raise Unavailable(
                 f"{self.root} is on a network file system ({kind}), where the local cluster's locks do not hold; "
                 "set LIVECALC_HOME to a folder on a local disk",
@@ -57,6 +57,11 @@ class PodFolder:
         self.log = path / "main.log"
         self.termination = path / "termination"
         self.scratch = path / "scratch"
+
+
+def is_network(kind: str) -> bool:
+    """Tell whether a type of file system is one that machines share."""
+    return kind in _NETWORK
 
 
 def file_system(path: Path) -> str:

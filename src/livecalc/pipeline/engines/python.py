@@ -76,7 +76,8 @@ def _load_module(folder: Path, path: str) -> ModuleType:
 
 def _text_of(error: BaseException) -> str:
     try:
-        return " ".join(str(error).split())
+        text = str(error).encode(errors="backslashreplace").decode()  # lone surrogates are no text that JSON can hold
+        return " ".join(text.split())
     except Exception:  # noqa: BLE001  (a model's own __str__ may raise anything; the type's name must do)
         return ""
 

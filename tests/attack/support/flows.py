@@ -1,0 +1,68 @@
+"""What victims do: the three flows that are killed at each of their steps, and how a platform is opened for them."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from livecalc.bootstrap.service import Adapters, assemble, open_adapters
+from livecalc.domain.tenants import Principal
+from livecalc.jobs.service import SubmitRequest
+from livecalc.lifecycle.reaper import ReaperPolicy
+from livecalc.records.collect import SUBMIT_GRACE
+from livecalc.services import Platform
+from livecalc.settings import load
+from livecalc.wire.mttc import VerifyRequest
+
+ANA = Principal(tenant_id="acme", user_id="ana")
+BUCKET = "q4"
+BUNDLE = "bundle.zip"
+"""The file beside a home that is submitted."""
+PATIENT = ReaperPolicy()
+HASTY = ReaperPolicy(idle_limit=timedelta(0), claim_timeout=0.3, wait=30.0)
+"""Of whoever comes after the killed one, and must not wait a minute for it."""
+
+Wrap = Callable[[Adapters], Adapters]
+
+
+@asynccontextmanager
+async def platform_at(
+    home: Path,
+    *,
+    wrap: Wrap = lambda adapters: adapters,
+    policy: ReaperPolicy = PATIENT,
+    submit_grace: timedelta = SUBMIT_GRACE,
+) -> AsyncGenerator[Platform, None]:
+    """Open the platform of a home, its ports wrapped."""
+    settings = load({"LIVECALC_HOME": str(home)})
+    async with AsyncExitStack() as stack:
+        adapters = wrap(await open_adapters(settings, stack))
+        yield assemble(settings, adapters, policy=policy, submit_grace=submit_grace)
+
+
+async def reap(platform: Platform, home: Path) -> None:
+    """One sweep over a home with a finalized bucket."""
+    del home
+    report = await platform.reaper.sweep()
+    assert report.clean, report
+
+
+async def submit(platform: Platform, home: Path) -> None:
+    """Push the bundle that lies beside the home, and submit it."""
+    pushed = await platform.bundles.push(ANA.tenant_key, home.parent / BUNDLE)
+    request = SubmitRequest(bucket_id=BUCKET, model_bundle_hash=pushed.model_bundle_hash, partitions=1)
+    await platform.jobs.submit(ANA, request, request_id="submit")
+
+
+async def recompute(platform: Platform, home: Path) -> None:
+    """Recompute the newest job of the bucket."""
+    del home
+    [job, *_] = await platform.jobs.list_jobs(ANA, bucket_id=BUCKET)
+    request = VerifyRequest(bucket_id=BUCKET, model_bundle_hash=job.model_bundle_hash)
+    verified = await platform.recomputer.verify(ANA, request, request_id="recompute")
+    assert verified.match, msgspec.json.encode(verified)
+
+
+FLOWS: dict[str, Callable[[Platform, Path], Awaitable[None]]] = {"reap": reap, "submit": submit, "recompute": recompute}
