@@ -1,8 +1,11 @@
 """Who gets in, and what one tenant sees of another: nothing."""
 
+from pathlib import Path
+
 import httpx
 import pytest
-from support.site import Site
+from support.bundles import bundle, model_files
+from support.site import Site, open_site
 
 from livecalc.api.routes import ROUTES
 
@@ -117,3 +120,21 @@ def test_a_request_id_goes_through_to_the_audit(ana: httpx.Client) -> None:
         ("create-namespace", "outcome"),
         ("create-namespace", "intent"),
     ]
+
+
+def test_a_store_that_is_gone_is_not_ready(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with open_site(home) as site, site.caller() as caller:
+        assert site.http.get("/readyz").status_code == 200
+        caller.post("/v1/platform/namespaces", params={"bucket_id": "b1"})
+        (home / "blobs").rename(home / "elsewhere")
+        (home / "blobs").write_text("")
+        answer = site.http.get("/readyz")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert answer.json()["detail"] == "not ready: blobs did not answer"
+        assert site.http.get("/healthz").status_code == 200
+        broken = caller.post("/v1/bundles", content=bundle(model_files()))
+        assert (broken.status_code, broken.headers["retry-after"]) == (503, "5")
+        (home / "blobs").unlink()
+        (home / "elsewhere").rename(home / "blobs")
+        assert site.http.get("/readyz").status_code == 200

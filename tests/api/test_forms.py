@@ -15,7 +15,8 @@ from starlette.responses import Response
 from support.asgi import behind_the_door, serving
 
 from livecalc.api.forms import SubmitForm, read_submit
-from livecalc.api.uploads import uploaded
+from livecalc.api.uploads import Upload, uploaded
+from livecalc.domain.errors import Unavailable
 
 LIMIT = 3 << 20
 BOUNDARY = "frontier"
@@ -222,3 +223,12 @@ def test_the_form_has_the_fields_of_the_reference() -> None:
     section = reference.split("### `POST /v1/jobs/submit`")[1].split("###")[0]
     for name in SubmitForm.__struct_fields__:
         assert f"| `{name}` |" in section, name
+
+
+@pytest.mark.anyio
+async def test_a_full_disk_is_one_sentence() -> None:
+    upload = Upload(Path("/dev/full"), 8 << 20)
+    await upload.write(b"x" * 1000)
+    with pytest.raises(Unavailable) as caught:
+        await upload.write(b"x" * (2 << 20))
+    assert caught.value.detail == "the upload cannot be stored on the server: No space left on device"

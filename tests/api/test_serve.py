@@ -126,7 +126,7 @@ def test_followers_of_a_job_survive_a_restart(tmp_path: Path) -> None:
             assert client.cancel(handle.job_id).state == "cancelled"
             watching.join(30)
             assert states[-1] == "cancelled"
-            assert client.reap(handle.submitted.namespace).success
+            assert client.reap(handle.submitted.namespace, force=True).success
             assert second.end() == (0, "closed\n")
 
 

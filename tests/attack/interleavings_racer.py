@@ -8,7 +8,6 @@ import asyncio
 import logging
 import random
 import sys
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 from attack.interleavings_world import LIMIT, OPERATION, World, open_world, principal
 
 from livecalc.domain.buckets import namespace_name
-from livecalc.domain.errors import LivecalcError, NotFound
+from livecalc.domain.errors import LivecalcError
 from livecalc.domain.namespaces import LAST_ACTIVITY, Status
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.jobs.service import SubmitRequest
@@ -63,14 +62,14 @@ class Racer:
     async def _submit(self, bucket: int) -> str:
         world, owner = self._world, principal(bucket)
         chance = self._rng.random()
-        if chance < 0.1:  # noqa: PLR2004  (one in ten only opens the bucket)
+        if chance < 0.1:
             _, new = await world.platform.namespaces.create_namespace(owner, f"b-{bucket}", request_id="create")
             return "created" if new else "found"
         async with world.submitting(bucket):
             request = SubmitRequest(bucket_id=f"b-{bucket}", model_bundle_hash=self._digest, partitions=1)
             submitted = await world.platform.jobs.submit(owner, request, request_id="submit")
             world.journal.write("submitted", bucket=bucket, job=submitted.job_id)
-        if chance < 0.25:  # noqa: PLR2004  (some think better of it)
+        if chance < 0.25:
             job = await world.platform.jobs.cancel(owner, submitted.job_id, request_id="cancel")
             return f"cancelled: {job.state}"
         return "submitted"
@@ -80,7 +79,7 @@ class Racer:
         return "written" if beat else "not due"
 
     async def _finalize(self, bucket: int) -> str:
-        force = self._rng.random() < 0.1  # noqa: PLR2004  (one in ten)
+        force = self._rng.random() < 0.1
         view = await self._world.platform.namespaces.finalize_namespace(
             principal(bucket), namespace_name(f"b-{bucket}"), force=force, request_id="finalize"
         )

@@ -1,8 +1,8 @@
-"""Judge what racers did, from their journals alone: each namespace's life in the order of its versions, rule by rule."""
+"""Judge what racers did, from their journals alone: each namespace's life in the order of its versions."""
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +18,7 @@ from livecalc.lifecycle.activity import HEARTBEAT_EVERY
 Event = dict[str, Any]
 _FILE_TIMES = 0.05
 """Seconds by which a file's time may be coarser than a process's."""
-_NAMES = re.compile(r"j-\w+(, j-\w+)*|b-\d+|reaper-\d+|\d+[hms]\d*[ms]?")
+_NAMES = re.compile(r"j-\w+(, j-\w+)*|b-\d+|(?<=reaped by )[^:]+|\d+[hms]\d*[ms]?")
 REASONS = {
     "submit": {
         "Reaping: bucket * is being reaped: come back in a minute, its id is free again then",
@@ -39,7 +39,7 @@ REASONS = {
 LOST = (
     "namespace livecalc-bucket-* is being reaped by *: it will be gone in a minute",
     "Namespace livecalc-bucket-* is kept after all: ",
-    "Namespace livecalc-bucket-* is gone: another reaper was faster",
+    "namespace livecalc-bucket-* is gone: another reaper was faster",
 )
 """How a reaper says that it lost a namespace, in the log."""
 
@@ -73,8 +73,8 @@ class Verdict:
     sweeps: Counter[str] = field(default_factory=Counter[str])
     lost: Counter[str] = field(default_factory=Counter[str])
     lives: dict[str, Life] = field(default_factory=dict[str, Life])
-    confirmed: dict[str, float] = field(default_factory=dict[str, float])
-    """Jobs whose submit was answered with success, and when."""
+    confirmed: dict[str, int] = field(default_factory=dict[str, int])
+    """Jobs whose submit was answered with success, each with the number of its bucket."""
     tried: set[str] = field(default_factory=set[str])
     """Jobs that were on the cluster, however short."""
     broken: list[str] = field(default_factory=list[str])
@@ -83,16 +83,20 @@ class Verdict:
     def reaped(self) -> list[Life]:
         return [life for life in self.lives.values() if life.deletions]
 
+    @property
+    def why(self) -> Counter[str]:
+        """What reaped namespaces were when they were claimed: `active` ones were idle."""
+        return Counter(str(life.claim["status"]) for life in self.reaped if life.claim)
+
     def report(self) -> str:
         lines = [f"{sum(self.acts.values())} acts: {_counts(self.acts)}"]
         lines += [f"{sum(self.conflicts.values())} conflicts: {_counts(self.conflicts)}"]
-        lines += [f"{len(self.confirmed)} jobs, {len(self.lives)} namespaces, {len(self.reaped)} reaped: {self._why()}"]
+        lines += [
+            f"{len(self.confirmed)} jobs, {len(self.lives)} namespaces, {len(self.reaped)} reaped: {_counts(self.why)}"
+        ]
         lines += [f"sweeps: {_counts(self.sweeps)}"]
         lines += [f"{count:6} {reason}" for reason, count in sorted((self.refused + self.lost).items())]
         return "\n".join(lines)
-
-    def _why(self) -> str:
-        return _counts(Counter(str(life.claim["status"]) for life in self.reaped if life.claim))
 
 
 def judge(journals: list[Path], witness: Path) -> Verdict:
@@ -100,7 +104,7 @@ def judge(journals: list[Path], witness: Path) -> Verdict:
     verdict = Verdict()
     for event in _events(journals):
         _take(event, verdict)
-    ended = {path.name.rsplit("-", 2)[0]: path.stat().st_mtime for path in witness.iterdir()}
+    ended = ends(witness)
     for life in verdict.lives.values():
         life.patches.sort(key=lambda each: each["version"])
         verdict.broken += [f"{life.name} ({life.uid}): {flaw}" for flaw in _flaws(life, verdict.confirmed, ended)]
@@ -109,6 +113,11 @@ def judge(journals: list[Path], witness: Path) -> Verdict:
     if verdict.sweeps["failed"]:
         verdict.broken.append(f"{verdict.sweeps['failed']} reapings failed")
     return verdict
+
+
+def ends(witness: Path) -> dict[str, float]:
+    """When the pods of jobs ended by themselves, by job."""
+    return {path.name.rsplit("-", 2)[0]: path.stat().st_mtime for path in witness.iterdir()}
 
 
 def _events(journals: list[Path]) -> Iterator[Event]:
@@ -125,7 +134,7 @@ def _take(event: Event, verdict: Verdict) -> None:
         verdict.acts[by] += 1
         _take_end(event, verdict)
     elif did == "submitted":
-        verdict.confirmed[event["job"]] = event["at"]
+        verdict.confirmed[event["job"]] = event["bucket"]
     elif did == "job":
         verdict.tried.add(event["job"])
     elif did == "sweep":
@@ -161,7 +170,7 @@ def _take_life(event: Event, verdict: Verdict) -> None:
         life.patches.append(event)
 
 
-def _flaws(life: Life, confirmed: Mapping[str, float], ended: Mapping[str, float]) -> Iterator[str]:
+def _flaws(life: Life, confirmed: Mapping[str, int], ended: Mapping[str, float]) -> Iterator[str]:
     yield from _lost_updates(life)
     for patch in life.patches:
         yield from _wrong_patch(patch)
@@ -203,13 +212,14 @@ def _wrong_patch(patch: Event) -> Iterator[str]:
             yield f"claimed at {changes[REAP_STARTED_AT]} while active, last used {patch['last']}"
 
 
-def _lost_jobs(life: Life, claim: Event, confirmed: Mapping[str, float], ended: Mapping[str, float]) -> Iterator[str]:
+def _lost_jobs(life: Life, claim: Event, confirmed: Mapping[str, int], ended: Mapping[str, float]) -> Iterator[str]:
     for patch in life.patches:
         if patch["kind"] == "submit" and patch["version"] > claim["version"]:
             yield f"job {patch['changes'][LAST_SUBMIT]} was begun after the claim"
     for job in life.jobs & confirmed.keys():
         if job in ended and ended[job] > claim["at"] + _FILE_TIMES:
-            yield f"job {job} ended {ended[job] - claim['at']:.3f} s after the namespace was claimed ({claim['status']})"
+            late = ended[job] - claim["at"]
+            yield f"job {job} ended {late:.3f} s after the namespace was claimed while {claim['status']}"
 
 
 def _counts(counter: Counter[str]) -> str:

@@ -1,14 +1,25 @@
 """Heartbeats, submits, finalizes and reapers over the same buckets; and the single races that they brought to light."""
 
+import json
+import os
+import secrets
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from contracts.cluster_harness import wait_for_node_to_leave
+from lifecycle.stage import submitted_record
 from support.bundles import bundle, model_files
 from support.waiting import eventually
 
+from attack.interleavings_race import BUCKETS, ROLES, quick_home, race
+from attack.interleavings_rest import flaws_at_rest
+from attack.interleavings_verdict import judge
+from attack.interleavings_world import WITNESS, open_world
 from livecalc.bootstrap.service import open_platform
+from livecalc.domain.jobs import new_job_id
 from livecalc.domain.tenants import Principal
 from livecalc.jobs.service import SubmitRequest
 from livecalc.records.book import JobBook
@@ -16,8 +27,29 @@ from livecalc.records.collect import ClusterView, Collector
 from livecalc.services import Platform
 from livecalc.settings import load
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.attack]
+INTERLEAVINGS = 10_000 if os.environ.get("LIVECALC_ATTACK") == "full" else 500
+"""One is a bucket in a wave: two submits, two heartbeats, a finalize and a day that passes, and two reapers."""
+SEED = int(os.environ.get("LIVECALC_SEED") or secrets.randbelow(1 << 32))
 ANA = Principal(tenant_id="acme", user_id="ana")
+
+
+async def test_no_interleaving_deletes_what_is_active_or_leaves_what_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with quick_home() as home:
+        await race(home, seed=SEED, waves=INTERLEAVINGS // BUCKETS)
+        verdict = judge(sorted(home.glob("*.journal")), home / WITNESS)
+        async with open_world(home, "after") as world:
+            verdict.broken += [flaw async for flaw in flaws_at_rest(world, verdict)]
+        wait_for_node_to_leave(home / "cluster")
+    with capsys.disabled():
+        print(f"\n{INTERLEAVINGS} interleavings, seed {SEED} (LIVECALC_SEED)\n{verdict.report()}")  # noqa: T201  (the attack's figures)
+    assert not verdict.broken, "\n".join(verdict.broken)
+    assert sum(verdict.acts.values()) == INTERLEAVINGS * len(ROLES)
+    assert sum(verdict.conflicts.values()) > 0
+    assert verdict.why["active"] > 0
+    assert verdict.why["finalized"] > 0
 
 
 @pytest.fixture
@@ -50,3 +82,55 @@ async def test_a_job_has_ended_only_when_its_pods_have(platform: Platform, tmp_p
     end = await collector.conclude(ANA.tenant_key, record, after)
     assert end is not None
     assert end.state == "succeeded"
+
+
+async def test_a_job_that_is_being_forgotten_is_in_no_list(platform: Platform) -> None:
+    """Its index goes last, so that there is a moment, or after a kill for ever, with an index and no record."""
+    await platform.blobs.write("results-acme", "buckets/b/j-01jdx4m8k3q7", b"")
+    await platform.namespaces.create_namespace(ANA, "b", request_id="r")
+    await platform.namespaces.finalize_namespace(ANA, "livecalc-bucket-b", force=False, request_id="r")
+
+    assert await platform.jobs.list_jobs(ANA) == await platform.jobs.list_jobs(ANA, bucket_id="b") == []
+    report = await platform.reaper.sweep()
+
+    assert (report.successful, report.failed) == (1, 0)
+    [archive] = await platform.diagnostics.list_archives(ANA, "b")
+    assert archive.state == "Complete"
+
+
+async def test_an_archive_knows_the_jobs_of_its_own_namespace_alone(platform: Platform) -> None:
+    """A bucket's id is free again after a reap; its next life neither reads nor lists the jobs of the lives before."""
+    now = await platform.cluster.now()
+    namespace, _ = await platform.namespaces.create_namespace(ANA, "b", request_id="r")
+    book = JobBook(platform.blobs)
+    for day in range(3):
+        submitted = submitted_record(namespace, new_job_id(now - timedelta(days=day), 7))
+        await book.open_job(ANA.tenant_key, submitted)
+    await platform.namespaces.finalize_namespace(ANA, namespace.name, force=False, request_id="r")
+    await platform.reaper.sweep()
+
+    [archive] = await platform.diagnostics.list_archives(ANA, "b")
+    manifest = json.loads(await platform.diagnostics.manifest(ANA, "b", archive.timestamp))
+    assert [job["job_id"] for job in manifest["jobs"]] == [new_job_id(now, 7)]
+
+
+async def test_a_damaged_record_is_named_in_the_archive_and_hides_no_other(platform: Platform) -> None:
+    namespace, _ = await platform.namespaces.create_namespace(ANA, "b", request_id="r")
+    now = await platform.cluster.now()
+    book = JobBook(platform.blobs)
+    damaged, cut, good = (new_job_id(now, number) for number in (1, 2, 3))
+    for job_id in (damaged, good):
+        await book.open_job(ANA.tenant_key, submitted_record(namespace, job_id))
+    await platform.blobs.write("results-acme", f"jobs/{damaged}/finished.json", b"{}")
+    await platform.blobs.write("results-acme", f"jobs/{cut}/submitted.json", b"{")
+    await platform.blobs.write("results-acme", f"buckets/b/{cut}", b"")
+    await platform.namespaces.finalize_namespace(ANA, namespace.name, force=False, request_id="r")
+    assert (await platform.reaper.sweep()).successful == 1
+
+    [archive] = await platform.diagnostics.list_archives(ANA, "b")
+    manifest = json.loads(await platform.diagnostics.manifest(ANA, "b", archive.timestamp))
+    assert [job["job_id"] for job in manifest["jobs"]] == [good]
+    assert archive.state == "PartiallyComplete"
+    [note] = manifest["notes"]
+    assert f"job {damaged} is not settled: record jobs/{damaged}/finished.json cannot be read" in note
+    assert f"job {cut} is left out: record jobs/{cut}/submitted.json cannot be read" in note

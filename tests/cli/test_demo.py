@@ -53,7 +53,7 @@ def test_the_story_is_told_to_the_end_and_again(livecalc: LiveCalc, home: Path) 
     assert pods_under(home) == []
 
 
-@pytest.mark.parametrize("moment", ["1/7", "3/7", "5/7"])
+@pytest.mark.parametrize("moment", ["3/7", "5/7"])
 def test_ctrl_c_leaves_nothing_running(
     moment: str, livecalc: LiveCalc, environment: dict[str, str], home: Path, tmp_path: Path
 ) -> None:

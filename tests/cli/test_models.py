@@ -35,12 +35,6 @@ def test_a_new_model_runs_and_packs_as_it_is(livecalc: LiveCalc, model: Path, tm
     assert not home.exists()
 
 
-def test_packing_twice_gives_the_same_bytes(livecalc: LiveCalc, model: Path, tmp_path: Path) -> None:
-    for name in ("one.zip", "two.zip"):
-        assert livecalc("bundle", "pack", model.name, "-o", name).returncode == 0
-    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
-
-
 def test_inspect_tells_what_is_computed_from_what(livecalc: LiveCalc) -> None:
     shown = livecalc("bundle", "inspect", "term-life")
     assert shown.returncode == 0, shown.stderr
@@ -60,7 +54,6 @@ def test_a_refused_bundle_is_a_check_that_does_not_hold(livecalc: LiveCalc, tmp_
     assert told.returncode == 3
     assert json.loads(told.stdout)["holds"] is False
     assert livecalc("bundle", "inspect", "bad.zip").returncode == 2
-    assert livecalc("bundle", "verify", "not-there.zip").returncode == 2
 
 
 def test_what_is_no_model_is_said_in_one_line(livecalc: LiveCalc) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import msgspec
 import pytest
-from support.wire import make_job
+from support.wire import Answering, make_job
 
 from livecalc.api.problems import TABLE
 from livecalc.client import Client
@@ -17,17 +17,10 @@ from livecalc.wire.problems import Problem, problem_type
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
-class Server(httpx.BaseTransport):
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.read()
-        return self._answer(request)
-
-
 def client(answer: Answer) -> Client:
-    return Client(httpx.Client(transport=Server(answer), base_url="http://calc.example"), target="http://calc.example")
+    return Client(
+        httpx.Client(transport=Answering(answer), base_url="http://calc.example"), target="http://calc.example"
+    )
 
 
 def failing(error: Exception) -> Answer:

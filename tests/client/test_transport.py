@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import signal
 import subprocess
 import sys
 import threading
@@ -306,8 +307,7 @@ def test_a_transport_that_nobody_holds_is_closed(app: Application) -> None:
     app.wait_for("close")
 
 
-def test_a_process_that_ends_closes_it_and_does_not_hang() -> None:
-    script = """
+SCRIPT = """
 import asyncio, httpx
 from contextlib import asynccontextmanager
 from livecalc.embedded.transport import InProcessTransport
@@ -322,19 +322,50 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200})
     while True:
         await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        if scope["path"] == "/once":
+            print("waiting", flush=True)
+            await asyncio.Event().wait()
 
 @asynccontextmanager
 async def opened():
     yield app
     print("closed", flush=True)
 
-client = httpx.Client(transport=InProcessTransport(opened), base_url="http://livecalc")
+client = httpx.Client(transport=InProcessTransport(opened), base_url="http://livecalc", timeout=None)
+"""
+
+
+def test_a_process_that_ends_closes_it_and_does_not_hang() -> None:
+    script = (
+        SCRIPT
+        + """
 stream = client.stream("GET", "/")
 response = stream.__enter__()
 print(next(response.iter_raw()))
 """
+    )
     begin = time.monotonic()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout.split("\n") == ["b'x'", "shut down", "closed", ""]
     assert done.stderr == ""
     assert time.monotonic() - begin < 4
+
+
+def test_an_interrupt_ends_a_wait_and_closes_everything() -> None:
+    script = (
+        SCRIPT
+        + """
+try:
+    with client, client.stream("GET", "/once") as response:
+        for chunk in response.iter_raw():
+            pass
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[0].splitlines() == ["shut down", "closed", "interrupted"]
+        assert process.returncode == 0

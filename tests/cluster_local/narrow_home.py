@@ -12,6 +12,9 @@ import sys
 from collections.abc import Awaitable
 from pathlib import Path
 
+from support.processes import processes_with, until
+from support.waiting import eventually
+
 from livecalc.cluster.local import LocalCluster, NodeSettings
 from livecalc.cluster.port import JobSpec, PodTemplate
 from livecalc.domain.errors import LivecalcError
@@ -48,8 +51,7 @@ async def use(folder: Path) -> dict[str, str]:
     go = folder.with_name("go")
     template = PodTemplate(image="local", command=("sh", "-c", script), env={"GO": str(go)})
     await cluster.create_job("first", JobSpec(name="job", partitions=1, template=template, deadline_seconds=60))
-    while [pod.phase for pod in await cluster.list_pods("first")] != ["Running"]:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: runs(cluster))
     fill(folder / "filler")
     said["full"] = await write_until_refused(cluster)
     go.touch()
@@ -59,16 +61,24 @@ async def use(folder: Path) -> dict[str, str]:
     (folder / "filler").unlink()
     said["kept"] = await told(cluster.get_namespace("first"))
     said["with room"] = await told(cluster.create_namespace("second", labels={}, annotations={}))
-    while (job := (await cluster.list_jobs("first"))[0]).finished_at is None:
-        await asyncio.sleep(0.02)
-    said["job"] = job.state
+    said["job"] = await eventually(lambda: end_of_job(cluster)) or ""
     await cluster.close()
+    until(lambda: not processes_with(str(root)))
     mount("-o", "remount,ro", str(folder))
     cluster = LocalCluster(root, node=NODE)
     said["write read-only"] = await told(cluster.create_namespace("late", labels={}, annotations={}))
     said["new home read-only"] = await told(LocalCluster(folder / "late").list_namespaces({}))
     await cluster.close()
     return said
+
+
+async def runs(cluster: LocalCluster) -> bool:
+    return [pod.phase for pod in await cluster.list_pods("first")] == ["Running"]
+
+
+async def end_of_job(cluster: LocalCluster) -> str | None:
+    (job,) = await cluster.list_jobs("first")
+    return job.state if job.finished_at else None
 
 
 async def write_until_refused(cluster: LocalCluster) -> str:

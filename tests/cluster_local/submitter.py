@@ -1,12 +1,16 @@
-"""One command of many that use a home at once: `submitter.py ROOT NAMESPACE JOBS [wait]`.
+"""One command of many that use a home at once: `submitter.py ROOT NAMESPACE JOBS [wait | hang]`.
 
-Submits so many jobs of two partitions, each waited for before the next when asked to, and prints their names.
+Submits so many jobs of two partitions and prints their names; with `wait` each is waited for before the next, with
+`hang` their pods do not end by themselves.
 """
 
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+from support.waiting import eventually
 
 from livecalc.cluster.local import LocalCluster, NodeSettings
 from livecalc.cluster.port import JobSpec, PodTemplate
@@ -16,20 +20,18 @@ EAGER = NodeSettings(linger_seconds=0.0, grace_seconds=0.5)
 """A node that leaves as soon as it can, so that submits meet it leaving."""
 
 
-async def submit(root: Path, namespace: str, jobs: int, *, wait: bool) -> None:
+async def submit(root: Path, namespace: str, jobs: int, manner: str) -> None:
     cluster = LocalCluster(root, slots=2, node=EAGER)
-    try:
+    with suppress(AlreadyExists):
         await cluster.create_namespace(namespace, labels={}, annotations={})
-    except AlreadyExists:
-        pass
     for number in range(jobs):
         name = f"j-{os.getpid()}-{number}"
-        template = PodTemplate(image="local", command=("true",))
+        template = PodTemplate(image="local", command=("sleep", "300") if manner == "hang" else ("true",))
         await cluster.create_job(namespace, JobSpec(name=name, partitions=2, template=template, deadline_seconds=300))
         sys.stdout.write(f"{name}\n")
         sys.stdout.flush()
-        while wait and not await is_finished(cluster, namespace, name):
-            await asyncio.sleep(0.001)
+        if manner == "wait":
+            await eventually(lambda name=name: is_finished(cluster, namespace, name), every=0.001)
     await cluster.close()
 
 
@@ -38,4 +40,4 @@ async def is_finished(cluster: LocalCluster, namespace: str, name: str) -> bool:
 
 
 if __name__ == "__main__":
-    asyncio.run(submit(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), wait=sys.argv[4:] == ["wait"]))
+    asyncio.run(submit(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), "".join(sys.argv[4:])))

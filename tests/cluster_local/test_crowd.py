@@ -1,8 +1,10 @@
 """Many commands on one home at once: one node, nothing stuck, nothing lost."""
 
+import os
 import subprocess
 import sys
 from asyncio import gather
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,18 +19,28 @@ from livecalc.cluster.local.settings import NodeSettings
 
 pytestmark = pytest.mark.anyio
 
+LAUNCHER = Path(__file__).with_name("launcher.py")
 SUBMITTER = Path(__file__).with_name("submitter.py")
 
 
 def start(root: Path, namespace: str, jobs: int, *more: str) -> "subprocess.Popen[str]":
     command = [sys.executable, str(SUBMITTER), str(root), namespace, str(jobs), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(SUBMITTER.parents[1])}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def output(process: "subprocess.Popen[str]") -> list[str]:
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     return printed.split()
+
+
+def has_open(pid: int, path: Path) -> bool:
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed since
+            if file.readlink() == path:
+                return True
+    return False
 
 
 async def all_succeeded(cluster: LocalCluster, namespace: str, names: list[str]) -> bool:
@@ -50,17 +62,11 @@ async def test_commands_that_meet_on_a_fresh_home_share_one_node(tmp_path: Path)
     wait_for_node_to_leave(root)
 
 
-async def test_launchers_at_once_start_one_node(tmp_path: Path) -> None:
+def test_launchers_at_once_start_one_node(tmp_path: Path) -> None:
     home = Home(tmp_path / "cluster")
     home.prepare()
-    launcher = (
-        "import sys; from pathlib import Path; from livecalc.cluster.local.home import Home;"
-        "from livecalc.cluster.local.launch import ensure_node; from livecalc.cluster.local.settings import NodeSettings;"
-        "ensure_node(Home(Path(sys.argv[1])), NodeSettings(linger_seconds=1.0))"
-    )
-    command = [sys.executable, "-c", launcher, str(home.root)]
 
-    launchers = [subprocess.Popen(command) for _ in range(6)]
+    launchers = [subprocess.Popen([sys.executable, str(LAUNCHER), str(home.root)]) for _ in range(6)]
     assert [process.wait(30) for process in launchers] == [0] * 6
 
     assert node_runs(home)
@@ -68,34 +74,22 @@ async def test_launchers_at_once_start_one_node(tmp_path: Path) -> None:
     wait_for_node_to_leave(home.root)
 
 
-async def test_a_launcher_that_is_killed_does_not_keep_others_from_launching(tmp_path: Path) -> None:
+def test_a_launcher_that_is_killed_does_not_keep_others_from_launching(tmp_path: Path) -> None:
     home = Home(tmp_path / "cluster")
     home.prepare()
-    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
     holder = subprocess.Popen(
-        [sys.executable, "-c", hold, str(home.launch_lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, str(LAUNCHER), str(home.root), "hold"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert holder.stdout is not None
-    assert holder.stdout.readline() == b"held\n"
-    launcher = subprocess.Popen(
-        [
-            *(sys.executable, "-c"),
-            "import sys; from pathlib import Path; from livecalc.cluster.local.home import Home;"
-            "from livecalc.cluster.local.launch import ensure_node; from livecalc.cluster.local import NodeSettings;"
-            "print('ready', flush=True); ensure_node(Home(Path(sys.argv[1])), NodeSettings(linger_seconds=0.5))",
-            str(home.root),
-        ],
-        stdout=subprocess.PIPE,
-    )
-    assert launcher.stdout is not None
-    assert launcher.stdout.readline() == b"ready\n"
+    assert holder.stdout.readline() == b"holds the lock\n"
+    other = subprocess.Popen([sys.executable, str(LAUNCHER), str(home.root)])
+    until(lambda: has_open(other.pid, home.launch_lock))
     assert not node_runs(home)
 
     holder.kill()
     holder.communicate()
 
-    assert launcher.wait(20) == 0
-    launcher.stdout.close()
+    assert other.wait(20) == 0
     wait_for_node_to_leave(home.root)
 
 
@@ -124,20 +118,11 @@ async def test_fifty_submits_at_once(place: Place) -> None:
 
 async def test_a_command_ends_although_its_job_goes_on(tmp_path: Path) -> None:
     root, namespace = tmp_path / "cluster", new_name()
-    script = (
-        "import asyncio, sys; from pathlib import Path; from livecalc.cluster.local import LocalCluster, NodeSettings;"
-        "from livecalc.cluster.port import JobSpec, PodTemplate\n"
-        "async def main():\n"
-        "    cluster = LocalCluster(Path(sys.argv[1]), node=NodeSettings(linger_seconds=0.2, grace_seconds=0.5))\n"
-        "    await cluster.create_namespace(sys.argv[2], labels={}, annotations={})\n"
-        "    template = PodTemplate(image='local', command=('sleep', '300'))\n"
-        "    await cluster.create_job(sys.argv[2], JobSpec(name='job', partitions=1, template=template, deadline_seconds=300))\n"
-        "asyncio.run(main())\n"
-    )
 
     # Its output is read to the end of file: nothing that it started may hold it open.
-    subprocess.run([sys.executable, "-c", script, str(root), namespace], check=True, capture_output=True, timeout=20)
+    printed, _ = start(root, namespace, 1, "hang").communicate(timeout=20)
 
+    assert len(printed.split()) == 1
     harness = LocalHarness(tmp_path)
     place = Place(harness, namespace)
     await place.running()

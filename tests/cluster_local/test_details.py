@@ -104,10 +104,10 @@ async def test_scratch_goes_with_the_container(place: Place, harness: LocalHarne
     (pod,) = await place.pods()
 
     here, scratch = (await place.log(pod.name)).decode().split()
+    folder = harness.root / "pods" / pod.uid
 
-    assert here == scratch
-    assert not Path(scratch).exists()
-    assert (harness.root / "pods" / pod.uid).is_dir()
+    assert here == scratch == str(folder / "scratch")
+    assert sorted(path.name for path in folder.iterdir()) == ["lock", "main.log"]
 
 
 async def test_no_more_pods_run_than_there_are_slots(place: Place, harness: LocalHarness, tmp_path: Path) -> None:

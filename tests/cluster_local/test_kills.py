@@ -182,7 +182,11 @@ def _children(pid: int) -> list[str]:
 async def _has_lines(place: Place, journal: Path, count: int) -> bool:
     """Any call brings up a node again after a kill."""
     await place.record()
-    return len(journal.read_text().splitlines()) >= count
+    return _count_lines(journal) >= count
+
+
+def _count_lines(journal: Path) -> int:
+    return len(journal.read_text().splitlines())
 
 
 async def _runs_as(place: Place, attempt: int) -> bool:

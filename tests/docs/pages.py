@@ -34,9 +34,7 @@ def page_id(page: Path) -> str:
 def fences(page: Path) -> list[Fence]:
     """The fenced blocks of a page, in order."""
     text = page.read_text("utf-8")
-    return [
-        Fence(match[1], match[2], text.count("\n", 0, match.start()) + 1) for match in _FENCE.finditer(text)
-    ]
+    return [Fence(match[1], match[2], text.count("\n", 0, match.start()) + 1) for match in _FENCE.finditer(text)]
 
 
 def prose(page: Path) -> str:

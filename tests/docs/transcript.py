@@ -155,5 +155,3 @@ def check(session: Session, copies: Copies, shown: Shown) -> None:
     assert status == 0, f"{told}\nexit {status}"
     missing = copies.missing(shown.output, printed)
     assert missing is None, f"{told}\n\nwas shown, and not printed there: {missing}"
-
-

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from livecalc.lifecycle.streams import closing
+
 T = TypeVar("T")
 Hook = Callable[[str, tuple[Any, ...]], None]
 AsyncHook = Callable[[str, tuple[Any, ...]], Awaitable[None]]
@@ -50,8 +52,9 @@ class _Tapped:
     def _stream(self, name: str, method: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
         async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             self._before(name, args)
-            async for each in method(*args, **kwargs):
-                yield each
+            async with closing(method(*args, **kwargs)) as each_of:
+                async for each in each_of:
+                    yield each
             self._after(name, args)
 
         return stream

@@ -138,6 +138,18 @@ def test_the_environment_is_recorded(tmp_path: Path) -> None:
     assert environment["cpu_features"]
 
 
+def test_other_cpu_features_are_another_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = write_model(tmp_path / "model", "def main(block): return np.zeros(len(block))")
+    before = model.run(tmp_path / "one").outcome.environment
+    config: Any = np.show_config(mode="dicts")
+    simd = config["SIMD Extensions"]
+    monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", " ".join(simd.get("found", [])))
+    after = model.run(tmp_path / "two").outcome.environment
+    assert before["cpu_features"] == sorted({*simd["baseline"], *simd.get("found", [])})
+    assert after["cpu_features"] == sorted(simd["baseline"])
+    assert {key for key in before if before[key] != after[key]} <= {"cpu", "cpu_features"}
+
+
 def test_neighbours_are_imported_even_when_python_has_a_module_of_that_name(tmp_path: Path) -> None:
     model = write_model(
         tmp_path / "model",

@@ -1,5 +1,6 @@
 """Jobs without a cluster: a real directory store with real grants, and each worker a real process."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -128,6 +129,16 @@ class Job:
         return await self.read(f"jobs/{JOB}/logs/{index}-{attempt}")
 
 
+async def check_log(job: Job, pod: Pod, index: int = 0, attempt: int = 0) -> str:
+    """Check that the stored copy, the pod's standard output and its statement agree byte for byte; return the text."""
+    copy = await job.log(index, attempt)
+    statement = pod.statement
+    assert copy == pod.stdout
+    assert (statement.log_bytes, statement.log_sha256) == (len(copy), hashlib.sha256(copy).hexdigest())
+    assert statement.log_attempt == attempt
+    return copy.decode(errors="replace")
+
+
 async def submit(  # noqa: PLR0913  (each is something a test varies)
     folder: Path,
     model: Model,
@@ -135,6 +146,7 @@ async def submit(  # noqa: PLR0913  (each is something a test varies)
     partitions: int = 1,
     limits: dict[str, int] | None = None,
     result_limit: int = 64 * MEBIBYTE,
+    log_limit: int = 80 * MEBIBYTE,
     bundle: bytes | None = None,
     tries: int = 3,
 ) -> Job:
@@ -146,7 +158,7 @@ async def submit(  # noqa: PLR0913  (each is something a test varies)
     await store.write(BUNDLES, packed.model_bundle_hash, content if bundle is None else bundle)
     expires_at = datetime.now(UTC) + timedelta(hours=1)
 
-    async def grant(verb: Verb, container: str, name: str, limit: int = 80 * MEBIBYTE) -> str:
+    async def grant(verb: Verb, container: str, name: str, limit: int = log_limit) -> str:
         return await store.grant(container, name, verb, expires_at=expires_at, limit=limit)
 
     scenarios = model.config.scenarios

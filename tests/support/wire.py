@@ -1,4 +1,8 @@
-"""Wire values with everything filled in."""
+"""Wire values with everything filled in, and a transport that answers with what a test says."""
+
+from collections.abc import Callable
+
+import httpx
 
 from livecalc.wire.jobs import Job, Progress
 
@@ -29,3 +33,14 @@ def make_job(state: str = "running", done: int = 0, name: str | None = None, job
         retention="standard",
         retries=0,
     )
+
+
+class Answering(httpx.BaseTransport):
+    """Calls a function for each request, after reading its body."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
+        self._answer = answer
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        return self._answer(request)

@@ -107,6 +107,8 @@ def _type(schema: Json) -> str:
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#schema-{name}">{name}</a>'
+    if "allOf" in schema:
+        return " and ".join(map(_type, schema["allOf"]))
     if "anyOf" in schema:
         return " or ".join(map(_type, schema["anyOf"]))
     if "enum" in schema:

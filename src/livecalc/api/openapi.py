@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from livecalc import __version__
-from livecalc.api.route import Answer, Route
+from livecalc.api.route import Answer, Body, Route
+from livecalc.wire import media
 from livecalc.wire.problems import CONTENT_TYPE, Problem
 
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
@@ -62,15 +63,23 @@ def _operation(route: Route, schemas: dict[str, Json]) -> Json:
         "responses": _responses(route, schemas),
     }
     if route.body is not None:
-        schema = {} if route.body.type is None else schemas[repr(route.body.type)]
         operation["requestBody"] = {
             "required": True,
             "description": route.body.description,
-            "content": {route.body.media_type: {"schema": schema}},
+            "content": {route.body.media_type: {"schema": _body(route.body, schemas)}},
         }
     if route.public:
         operation["security"] = []
     return operation
+
+
+def _body(body: Body, schemas: dict[str, Json]) -> Json:
+    if body.type is None:
+        return {}
+    fields = schemas[repr(body.type)]
+    if not body.file:
+        return fields
+    return {"allOf": [fields], "properties": {body.file: {"contentMediaType": media.BUNDLE}}}
 
 
 def _path_parameters(route: Route) -> list[Json]:

@@ -30,7 +30,9 @@ class Body:
 
     media_type: str
     type: Any = None
-    """Of a JSON body or a form; None for bytes."""
+    """Of a JSON body or a form's fields; None for bytes."""
+    file: str = ""
+    """The form's part that is a file."""
     description: str
 
 

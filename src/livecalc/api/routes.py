@@ -130,7 +130,12 @@ _JOBS = (
             409: "The bucket takes no work.",
             413: "The bundle is over a limit.",
         },
-        body=Body(media_type=_FORM, type=SubmitFields, description="Either `bundle` or `model_bundle_hash`."),
+        body=Body(
+            media_type=_FORM,
+            type=SubmitFields,
+            file="bundle",
+            description="Either the file `bundle` or `model_bundle_hash`.",
+        ),
     ),
     get(
         "/v1/jobs",

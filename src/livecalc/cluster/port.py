@@ -23,7 +23,7 @@ class Termination(Struct, frozen=True, kw_only=True):
     reason: str = ""
     """`Completed`, `Error`, `OOMKilled`, `DeadlineExceeded`, ..."""
     message: str = ""
-    """The termination message, at most 4,096 bytes."""
+    """The termination message, of a longer one the last 4,096 bytes."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
@@ -208,7 +208,8 @@ class Cluster(Protocol):
 
         `any_version` checks the uid alone. A patch that changes nothing keeps the resource version. Taking the
         last finalizer from a terminating, empty namespace ends it; the answer is then its last state.
-        Raises NotFound (also when the uid is another), PreconditionFailed (the version moved on).
+        Raises NotFound (also when the uid is another), PreconditionFailed (the version moved on), Conflict (a new
+        finalizer for a terminating namespace).
         """
         ...
 
@@ -239,11 +240,11 @@ class Cluster(Protocol):
         ...
 
     async def list_events(self, namespace: str) -> list[EventRecord]:
-        """List the events of a namespace, oldest first."""
+        """List the events of a namespace, oldest first; an empty list when there is no such namespace."""
         ...
 
     async def list_volume_claims(self, namespace: str) -> list[VolumeClaimRecord]:
-        """List the claims of a namespace, by name."""
+        """List the claims of a namespace, by name; an empty list when there is no such namespace."""
         ...
 
     async def list_volumes(self) -> list[VolumeRecord]:

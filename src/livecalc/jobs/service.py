@@ -191,6 +191,7 @@ class Jobs:
 
     async def settle(self, tenant_key: str) -> int:
         """Collect every job of a tenant that has ended unseen; returns how many are still running."""
+        await self._collector.tidy(tenant_key)
         running = 0
         for submitted in await self._book.jobs(tenant_key):
             running += await self._collector.collect(tenant_key, submitted) is None

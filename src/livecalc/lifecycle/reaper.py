@@ -174,9 +174,11 @@ class Reaper:
         if isinstance(decision, Resume):
             free = await self._wait_until_free(entry.record)
             if free is None:
-                return "elsewhere", None
+                raise _gone(entry.record)
             async with self._slots, asyncio.timeout(self.policy.deadline):
                 outcome = await self._take_over(free)
+            if outcome is None:
+                raise _gone(entry.record)
         else:
             async with self._slots, asyncio.timeout(self.policy.deadline):
                 outcome = await self._reap_planned(entry, plan)
@@ -258,3 +260,7 @@ class Reaper:
             LOG.error("Failed to reap namespace %s: %s", name, outcome.message)
         REAPS.add(result="ok" if outcome.success else "failed")
         return outcome
+
+
+def _gone(record: NamespaceRecord) -> Reaping:
+    return Reaping(f"namespace {record.name} is gone: another reaper was faster")

@@ -14,7 +14,7 @@ from livecalc.blobs.port import BlobStore
 from livecalc.cluster.port import Cluster
 from livecalc.domain.buckets import is_recompute
 from livecalc.domain.claims import write_volumes
-from livecalc.domain.errors import Conflict, LivecalcError, Reaping, Unavailable
+from livecalc.domain.errors import Conflict, Damaged, LivecalcError, Reaping, Unavailable
 from livecalc.domain.namespaces import FINALIZER, REAP_VOLUMES
 from livecalc.domain.receipts import ArchiveReceipt, ArchiveWaiver
 from livecalc.lifecycle.archive import Archived, Archiver
@@ -28,6 +28,7 @@ from livecalc.lifecycle.policy import ReaperPolicy
 from livecalc.records.book import JobBook
 from livecalc.records.collect import Collector
 from livecalc.telemetry.metrics import ARCHIVED_BYTES
+from livecalc.telemetry.notices import collected_notices
 
 LOG = logging.getLogger("livecalc.cleanup")
 _ROUNDS = 20
@@ -118,8 +119,11 @@ class Undertaking:
         jobs: list[JobEntry] = []
         head: str | None = None
         try:
-            ends = await self._parts.collector.settle(self._hold.record)
+            with collected_notices() as left_out:
+                ends = await self._parts.collector.settle(self._hold.record)
             jobs = [JobEntry(job_id=end.job_id, state=end.state, result_hash=end.result_hash) for end in ends]
+            if left_out:
+                raise Damaged("; ".join(left_out))
             head = await self._journal.head()
         except LivecalcError as error:
             if self._required:
@@ -182,8 +186,10 @@ class Undertaking:
 
     async def _forget_jobs(self) -> None:
         record = self._hold.record
-        for job in await self._parts.book.jobs_of(record.tenant_key, record.bucket_id):
-            await self._parts.book.forget_job(record.tenant_key, job)
+        book = self._parts.book
+        for job in await book.jobs_of(record.tenant_key, record.bucket_id):
+            await book.forget_job(record.tenant_key, job)
+        await book.forget_unopened(record.tenant_key, record.bucket_id)
 
     def _outcome(self, left: list[str], seconds: float) -> ReapOutcome:
         record = self._hold.record

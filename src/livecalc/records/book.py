@@ -4,6 +4,7 @@ import secrets
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,9 +15,10 @@ from msgspec import Struct
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.domain.buckets import is_recompute
 from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
-from livecalc.domain.jobs import is_job_id
+from livecalc.domain.jobs import RANDOM_BITS, is_job_id, new_job_id
 from livecalc.records import paths
 from livecalc.records.model import FinishedRecord, RecomputedRecord, SubmittedRecord
+from livecalc.telemetry.notices import notice
 
 T = TypeVar("T", bound=Struct)
 
@@ -30,8 +32,14 @@ class JobBook:
     async def open_job(self, tenant_key: str, record: SubmittedRecord) -> None:
         """Remember a job that is about to be created. Raises AlreadyExists when the id is taken."""
         container = paths.results_container(tenant_key)
-        await self._write(container, paths.submitted(record.job_id), record)
-        await self._blobs.write(container, paths.index(record.bucket_id, record.job_id), b"")
+        index = paths.index(record.bucket_id, record.job_id)
+        # The index first: whoever is killed between the two leaves what `forget_unopened` finds.
+        await self._blobs.write(container, index, b"")
+        try:
+            await self._write(container, paths.submitted(record.job_id), record)
+        except AlreadyExists:
+            await self._forget(container, index)
+            raise
 
     async def submitted(self, tenant_key: str, job_id: str) -> SubmittedRecord:
         """Read what was asked. Raises NotFound, Damaged."""
@@ -50,30 +58,52 @@ class JobBook:
     async def finish(self, tenant_key: str, record: FinishedRecord) -> FinishedRecord:
         """Record how a job ended, once: the first record stands, and is what this returns."""
         container = paths.results_container(tenant_key)
+        # The task first: it holds grants, and nobody comes back to a job that has ended.
+        await self._forget(container, paths.task(record.job_id))
         try:
             await self._write(container, paths.finished(record.job_id), record)
         except AlreadyExists:
-            record = await self._read(tenant_key, paths.finished(record.job_id), FinishedRecord)
-        await self._forget(container, paths.task(record.job_id))
+            return await self._read(tenant_key, paths.finished(record.job_id), FinishedRecord)
         return record
 
-    async def jobs_of(self, tenant_key: str, bucket_id: str) -> list[SubmittedRecord]:
-        """Read all jobs of a bucket, oldest first."""
+    async def jobs_of(self, tenant_key: str, bucket_id: str, *, since: datetime | None = None) -> list[SubmittedRecord]:
+        """Read the jobs of a bucket, oldest first; `since` leaves out those submitted before, without reading them.
+
+        A damaged record is left out with a notice.
+        """
         prefix = paths.bucket_prefix(bucket_id)
-        ids = [job_id async for bucket, job_id in self._index(tenant_key, prefix) if bucket == bucket_id]
+        after = "" if since is None else paths.index(bucket_id, _last_id_before(since))
+        ids = [job_id async for bucket, job_id in self._index(tenant_key, prefix, after) if bucket == bucket_id]
         return await self._submitted_of(tenant_key, ids)
 
     async def jobs(self, tenant_key: str) -> list[SubmittedRecord]:
-        """Read all jobs of a tenant but recomputations, oldest first."""
+        """Read all jobs of a tenant but recomputations, oldest first. A damaged record is left out with a notice."""
         ids = [job_id async for bucket, job_id in self._index(tenant_key, paths.BUCKETS) if not is_recompute(bucket)]
         return await self._submitted_of(tenant_key, ids)
 
     async def forget_job(self, tenant_key: str, record: SubmittedRecord) -> None:
-        """Delete everything that is remembered of a recomputation's job; its index entry goes last."""
+        """Delete everything that is remembered of a job that came to nothing, or of a recomputation's."""
+        await self._forget_all(paths.results_container(tenant_key), record.bucket_id, record.job_id)
+
+    async def forget_unopened(
+        self,
+        tenant_key: str,
+        bucket_id: str | None = None,
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+    ) -> None:
+        """Delete what is left of jobs whose opening or forgetting was cut off by a kill; by default in all buckets.
+
+        `since` (of one bucket) and `before` narrow it to those submitted between.
+        """
         container = paths.results_container(tenant_key)
-        names = [info.name async for info in self._blobs.list_blobs(container, paths.job_prefix(record.job_id))]
-        for name in [*names, paths.index(record.bucket_id, record.job_id)]:
-            await self._forget(container, name)
+        prefix = paths.BUCKETS if bucket_id is None else paths.bucket_prefix(bucket_id)
+        after = "" if bucket_id is None or since is None else paths.index(bucket_id, _last_id_before(since))
+        last = None if before is None else _last_id_before(before)
+        async for bucket, job_id in self._index(tenant_key, prefix, after):
+            if (last is None or job_id <= last) and not await self._is_there(container, paths.submitted(job_id)):
+                await self._forget_all(container, bucket, job_id)
 
     async def add_recomputation(self, tenant_key: str, record: RecomputedRecord) -> None:
         """Remember that a job was recomputed, and what came of it."""
@@ -95,14 +125,21 @@ class JobBook:
                     await file.write(chunk)
             yield path
 
-    async def _index(self, tenant_key: str, prefix: str) -> AsyncIterator[tuple[str, str]]:
-        async for info in self._blobs.list_blobs(paths.results_container(tenant_key), prefix):
+    async def _index(self, tenant_key: str, prefix: str, after: str = "") -> AsyncIterator[tuple[str, str]]:
+        async for info in self._blobs.list_blobs(paths.results_container(tenant_key), prefix, after=after):
             bucket, _, job_id = info.name.removeprefix(paths.BUCKETS).partition("/")
             if is_job_id(job_id):
                 yield bucket, job_id
 
     async def _submitted_of(self, tenant_key: str, job_ids: list[str]) -> list[SubmittedRecord]:
-        records = [await self.submitted(tenant_key, job_id) for job_id in job_ids]
+        records: list[SubmittedRecord] = []
+        for job_id in job_ids:
+            try:
+                records.append(await self.submitted(tenant_key, job_id))
+            except NotFound:
+                continue  # it is being forgotten, or was by somebody who was killed at it: its index goes last
+            except Damaged as error:
+                notice(f"job {job_id} is left out: {error.detail}")
         return sorted(records, key=lambda record: (record.created_at, record.job_id))
 
     async def _write(self, container: str, name: str, record: Struct) -> None:
@@ -115,8 +152,26 @@ class JobBook:
         except msgspec.DecodeError as error:
             raise Damaged(f"record {name} cannot be read: {error}") from None
 
+    async def _forget_all(self, container: str, bucket_id: str, job_id: str) -> None:
+        """What says that there is such a job goes first, and what says where to look for the rest goes last."""
+        await self._forget(container, paths.submitted(job_id))
+        names = [info.name async for info in self._blobs.list_blobs(container, paths.job_prefix(job_id))]
+        for name in [*names, paths.index(bucket_id, job_id)]:
+            await self._forget(container, name)
+
+    async def _is_there(self, container: str, name: str) -> bool:
+        try:
+            await self._blobs.stat(container, name)
+        except NotFound:
+            return False
+        return True
+
     async def _forget(self, container: str, name: str) -> None:
         try:
             await self._blobs.delete(container, name)
         except NotFound:
             return
+
+
+def _last_id_before(moment: datetime) -> str:
+    return new_job_id(moment - timedelta(seconds=1), (1 << RANDOM_BITS) - 1)

@@ -23,6 +23,7 @@ from livecalc.domain.violations import parse_violations
 from livecalc.pipeline.partition import check_arrays, read_record
 from livecalc.records.book import JobBook
 from livecalc.records.model import FinishedRecord, PartitionPlan, SubmittedRecord
+from livecalc.telemetry.notices import notice
 
 SUBMIT_GRACE = timedelta(seconds=60)
 """How long a recorded job may be unknown to the cluster: its submit may still be under way."""
@@ -87,20 +88,32 @@ class Collector:
             if reason is None:
                 return None
             end = _failed(submitted, reason, view, stored)
-        head = await self._audit.head(submitted.tenant_id)
-        return await self._book.finish(tenant_key, _with_head(end, head))
+        return await self._book.finish(tenant_key, await self._with_head(end, submitted))
 
     async def settle(self, namespace: NamespaceRecord) -> list[FinishedRecord]:
-        """Finish every job of a bucket whose namespace is about to go; what still runs is recorded as failed."""
+        """Finish every job of a namespace that is about to go; what still runs is recorded as failed.
+
+        A job whose records are damaged is left as it is, with a notice.
+        """
         ends: list[FinishedRecord] = []
-        for submitted in await self._book.jobs_of(namespace.tenant_key, namespace.bucket_id):
-            end = await self.collect(namespace.tenant_key, submitted)
-            if end is None:
-                gone = ClusterView(now=await self._cluster.now())
-                end = await self.conclude(namespace.tenant_key, submitted, gone)
+        key = namespace.tenant_key
+        await self.tidy(key, namespace.bucket_id, since=namespace.created_at)
+        for submitted in await self._book.jobs_of(key, namespace.bucket_id, since=namespace.created_at):
+            try:
+                end = await self.collect(key, submitted)
+                if end is None:
+                    end = await self.conclude(key, submitted, ClusterView(now=await self._cluster.now()))
+            except Damaged as error:
+                notice(f"job {submitted.job_id} is not settled: {error.detail}")
+                continue
             if end is not None:
                 ends.append(end)
         return ends
+
+    async def tidy(self, tenant_key: str, bucket_id: str | None = None, *, since: datetime | None = None) -> None:
+        """Forget jobs of a bucket, or of all, whose submit was killed before they were whole."""
+        before = await self._cluster.now() - self._submit_grace
+        await self._book.forget_unopened(tenant_key, bucket_id, since=since, before=before)
 
     async def cancel(self, tenant_key: str, submitted: SubmittedRecord) -> FinishedRecord:
         """Record a job as cancelled, unless it has ended; the cluster's job is the caller's to stop."""
@@ -116,7 +129,16 @@ class Collector:
             started_at=_moment(view.job.started_at if view.job else None),
             finished_at=format_timestamp(view.now),
         )
-        return await self._book.finish(tenant_key, _with_head(end, await self._audit.head(submitted.tenant_id)))
+        return await self._book.finish(tenant_key, await self._with_head(end, submitted))
+
+    async def _with_head(self, end: FinishedRecord, submitted: SubmittedRecord) -> FinishedRecord:
+        try:
+            head = await self._audit.head(submitted.tenant_id)
+        except Damaged as error:
+            # What is wrong with the audit log is no reason to lose how a job ended.
+            notice(f"job {submitted.job_id} is recorded without the audit log's head: {error.detail}")
+            head = None
+        return msgspec.structs.replace(end, audit_head=head)
 
     async def _stored(self, tenant_key: str, submitted: SubmittedRecord) -> dict[int, PartitionRecord]:
         stored: dict[int, PartitionRecord] = {}
@@ -256,10 +278,6 @@ def _damaged(submitted: SubmittedRecord, plan: PartitionPlan, reason: str) -> Pa
 
 def _moment(moment: datetime | None) -> str | None:
     return None if moment is None else format_timestamp(moment)
-
-
-def _with_head(end: FinishedRecord, head: str | None) -> FinishedRecord:
-    return msgspec.structs.replace(end, audit_head=head)
 
 
 async def _unless_gone(cluster: Cluster, namespace: str) -> NamespaceRecord | None:

@@ -1,5 +1,7 @@
 """`/v1/jobs`: submit, watch, read, cancel."""
 
+import asyncio
+from importlib import import_module
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
@@ -100,6 +102,7 @@ async def job_result(call: Call[ResultQuery]) -> Response:
     media_type = negotiate(accept, list(media.RESULT_FORMATS.values()))
     if media_type == media.JSON:
         return answer(await call.platform.jobs.result(call.principal, call.path("job_id")))
+    await asyncio.to_thread(import_module, "livecalc.api.tables")  # which loads NumPy and PyArrow: 0.2 s
     from livecalc.api.tables import table_response
 
     arrays = await call.platform.jobs.arrays(call.principal, call.path("job_id"))

@@ -3,6 +3,7 @@
 import asyncio
 import platform as machine
 from collections.abc import Awaitable, Callable
+from functools import cache
 from importlib.metadata import version
 
 import msgspec
@@ -81,14 +82,15 @@ async def status(call: Call[NoQuery]) -> Response:
         tenant_id=principal.tenant_id,
         user_id=principal.user_id,
         token_expires_at=None if principal.expires_at is None else format_timestamp(principal.expires_at),
-        versions={
-            "livecalc": __version__,
-            "python": machine.python_version(),
-            "numpy": version("numpy"),
-            "pyarrow": version("pyarrow"),
-        },
+        versions=await asyncio.to_thread(_versions),
     )
     return answer(body)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    libraries = {name: version(name) for name in ("numpy", "pyarrow")}
+    return {"livecalc": __version__, "python": machine.python_version(), **libraries}
 
 
 async def _answers(probe: Callable[[], Awaitable[object]]) -> bool:

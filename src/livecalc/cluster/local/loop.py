@@ -84,6 +84,7 @@ class Node:
         woken.settimeout(0)
         wake.settimeout(0)
         signal.signal(signal.SIGCHLD, _wake_up)
+        signal.signal(signal.SIGTERM, _end)
         signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         self._selector.register(bell, selectors.EVENT_READ)
         self._selector.register(woken, selectors.EVENT_READ)
@@ -262,6 +263,11 @@ def note(text: str) -> None:
     """Write a line to the node's log."""
     sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} node {os.getpid()}: {text}\n")
     sys.stderr.flush()
+
+
+def _end(_number: int, _frame: object) -> None:
+    """Asked to end, as when the machine goes down: take the pods along; the next node tries them again."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _wake_up(_number: int, _frame: object) -> None:

@@ -14,6 +14,7 @@ import signal
 import stat
 import sys
 import time
+from collections.abc import Generator
 from typing import NamedTuple, NoReturn
 
 from livecalc.cluster.local import processes
@@ -32,6 +33,8 @@ KILLED = 128 + signal.SIGKILL
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PIPE_BYTES = 1 << 20
+_DYING_SECONDS = 0.1
+"""The kernel may take its time over a killed process."""
 _READ_BYTES = 1 << 20
 _RESTORED = (
     *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM),
@@ -61,18 +64,16 @@ class RunningPod:
         self.out_of_memory = False
         self._settings = settings
         self._kill_at: float | None = None
-        folder.scratch.mkdir(mode=0o700, parents=True)
-        self.log = LogFile(folder.log, settings.log_bytes, settings.log_files)
-        self.output, write_end = _pipe()
-        lock = _locked(folder)
-        try:
-            self.pid = _start(template["command"], _environment(row, template, folder), folder, write_end, lock)
-        except OSError:
-            self._let_go()
-            raise
-        finally:
-            os.close(write_end)
-            os.close(lock)
+        folder.path.mkdir(mode=0o700)
+        folder.scratch.mkdir(mode=0o700)
+        with contextlib.ExitStack() as undo:
+            self.log = LogFile(folder.log, settings.log_bytes, settings.log_files)
+            undo.callback(self.log.close)
+            self.output, write_end = _pipe()
+            undo.callback(os.close, self.output)
+            with _closing(write_end), _closing(_locked(folder)) as lock:
+                self.pid = _start(template["command"], _environment(row, template, folder), folder, write_end, lock)
+            undo.pop_all()
 
     def pump(self) -> bool:
         """Move what the pod printed to its log; False when nothing more will come."""
@@ -93,13 +94,14 @@ class RunningPod:
         return True
 
     def press(self) -> float | None:
-        """Kill the pod if it had its grace period; else how long that still lasts, or None when it was not stopped."""
+        """Kill the pod if it had its grace period; when to ask again in seconds, None when it was not stopped."""
         if self._kill_at is None:
             return None
         left = self._kill_at - time.monotonic()
-        if left <= 0:
-            processes.kill(self.pid)
-        return max(left, 0.0)
+        if left > 0:
+            return left
+        processes.kill(self.pid)
+        return _DYING_SECONDS
 
     def check_memory(self, adopted: list[int]) -> float:
         """Kill the pod if it and the orphans it left have more memory than it may; the answer is the share it has."""
@@ -115,7 +117,8 @@ class RunningPod:
         if not is_let_go(self.folder):
             processes.kill_holders(self.folder.lock)
         self._drain()
-        self._let_go()
+        os.close(self.output)
+        self.log.close()
         code = os.waitstatus_to_exitcode(status)
         code = code if code >= 0 else 128 - code
         reason = "OOMKilled" if self.out_of_memory else "Error" if code else "Completed"
@@ -131,10 +134,6 @@ class RunningPod:
             if not data:
                 return
             self.log.write(data)
-
-    def _let_go(self) -> None:
-        os.close(self.output)
-        self.log.close()
 
 
 def adopt_orphans() -> None:
@@ -190,6 +189,14 @@ def _pipe() -> tuple[int, int]:
     return read_end, write_end
 
 
+@contextlib.contextmanager
+def _closing(file: int) -> Generator[int]:
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
 def _locked(folder: PodFolder) -> int:
     lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -216,11 +223,11 @@ def _start(command: list[str], environment: dict[str, str], folder: PodFolder, o
     """Fork and execute; an error of the child comes back through a pipe that its success closes."""
     report, report_end = os.pipe()
     node = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _become(command, environment, folder, (output, lock, report_end), node)
-    os.close(report_end)
     with open(report, "rb") as file:  # noqa: PTH123  (a descriptor)
+        with _closing(report_end):
+            pid = os.fork()
+            if pid == 0:
+                _become(command, environment, folder, (output, lock, report_end), node)
         number, _, what = file.read().partition(b" ")
     if number:
         os.waitpid(pid, 0)

@@ -34,8 +34,9 @@ def kill_marked(uids: Iterable[str]) -> int:
 
 def kill_holders(path: Path) -> None:
     """Kill every process that has a file open: what belongs to a pod and has thrown its environment away."""
+    real = os.path.realpath(path)
     for _ in range(_ROUNDS):
-        if not sum([_kill_if(pid, lambda candidate: _has_open(candidate, path)) for pid in _all_pids()]):
+        if not sum([_kill_if(pid, lambda candidate: _has_open(candidate, real)) for pid in _all_pids()]):
             break
         time.sleep(_PAUSE)
 
@@ -120,12 +121,12 @@ def _all_pids() -> list[int]:
         return []
 
 
-def _has_open(pid: int, path: Path) -> bool:
+def _has_open(pid: int, path: str) -> bool:
     folder = f"/proc/{pid}/fd"
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):  # noqa: PTH208  (names, hot path)
             with contextlib.suppress(OSError):
-                if os.readlink(f"{folder}/{name}") == str(path):  # noqa: PTH115  (names, hot path)
+                if os.readlink(f"{folder}/{name}") == path:  # noqa: PTH115  (names, hot path)
                     return True
     return False
 

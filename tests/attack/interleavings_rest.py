@@ -1,0 +1,88 @@
+"""What must hold in a home when all racers rest: nothing due is left, and what is remembered fits what was done."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator
+
+import msgspec
+
+from attack.interleavings_verdict import Verdict, ends
+from attack.interleavings_world import TENANTS, WITNESS, World, principal
+from livecalc.domain.errors import NotFound
+from livecalc.domain.jobs import JobState
+from livecalc.domain.namespaces import Status
+from livecalc.lifecycle.manifest import Manifest
+from livecalc.records.book import JobBook
+
+MISSING = "its workers succeeded, but a result is missing from the store"
+"""How a job ends whose pods did all that they were told, which here is nothing."""
+
+
+async def flaws_at_rest(world: World, verdict: Verdict) -> AsyncGenerator[str]:
+    """Say everything that is not as it should be."""
+    for check in (_left_over, _jobs, _withdrawn, _archives, _audits):
+        async for flaw in check(world, verdict):
+            yield flaw
+
+
+async def _left_over(world: World, _: Verdict) -> AsyncGenerator[str]:
+    plan = await world.platform.reaper.plan()
+    for entry in plan.eligible:
+        yield f"{entry.record.name} is left over: {entry.decision.reason}"
+    for entry in plan.entries:
+        if entry.record.status is not Status.ACTIVE or entry.record.terminating:
+            yield f"{entry.record.name} is left over: {entry.record.status}"
+
+
+async def _jobs(world: World, verdict: Verdict) -> AsyncGenerator[str]:
+    """Every job of a reaped namespace whose submit was answered with success ended by itself, or was cancelled."""
+    book, ended = JobBook(world.platform.blobs), ends(world.home / WITNESS)
+    for life in verdict.reaped:
+        for job in life.jobs & verdict.confirmed.keys():
+            end = await book.finished(principal(verdict.confirmed[job]).tenant_key, job)
+            if end is None:
+                yield f"job {job} of {life.name} is not recorded as ended"
+            elif end.state is not JobState.CANCELLED and (job not in ended or end.error != MISSING):
+                yield f"job {job} of {life.name} was lost: {end.state} ({end.error})"
+
+
+async def _withdrawn(world: World, verdict: Verdict) -> AsyncGenerator[str]:
+    """Of a job whose submit was refused nothing is remembered."""
+    book = JobBook(world.platform.blobs)
+    for job in verdict.tried - verdict.confirmed.keys():
+        for bucket in range(TENANTS):
+            try:
+                await book.submitted(principal(bucket).tenant_key, job)
+            except NotFound:
+                continue
+            yield f"job {job} was refused, and is remembered"
+
+
+async def _archives(world: World, verdict: Verdict) -> AsyncGenerator[str]:
+    """Each reaped namespace has one archive that counts; others of it came too early for a pod and were superseded."""
+    counting: Counter[str] = Counter()
+    for bucket in range(TENANTS):
+        owner, diagnostics = principal(bucket), world.platform.diagnostics
+        archives = await diagnostics.list_archives(owner)
+        raw = [await diagnostics.manifest(owner, each.bucket_id, each.timestamp) for each in archives]
+        manifests = [msgspec.json.decode(each, type=Manifest) for each in raw]
+        superseded = {each.supersedes for each in manifests}
+        counting.update(
+            each.namespace_uid for each in manifests if f"{each.bucket_id}/{each.timestamp}" not in superseded
+        )
+    if counting != Counter(life.uid for life in verdict.reaped):
+        yield f"{counting.total()} archives of {len(counting)} namespaces, but {len(verdict.reaped)} were reaped"
+
+
+async def _audits(world: World, verdict: Verdict) -> AsyncGenerator[str]:
+    """Each reaping is audited once before it and once after it, in chains that hold."""
+    audited: Counter[tuple[str, str, str | None]] = Counter()
+    for bucket in range(TENANTS):
+        tenant = principal(bucket).tenant_id
+        chain = await world.platform.audit.verify(tenant)
+        if not chain.holds:
+            yield f"the audit log of {tenant} does not hold: {chain.reason}"
+        records = await world.platform.audit.read(tenant, limit=chain.records)
+        audited.update((each.request_id, each.phase, each.result) for each in records if each.operation == "reap")
+    wanted = [(f"reap-{life.uid}", *end) for life in verdict.reaped for end in (("intent", None), ("outcome", "ok"))]
+    if audited != Counter(wanted):
+        yield f"audit: {sorted((audited - Counter(wanted)) + (Counter(wanted) - audited))}"
