@@ -8,10 +8,9 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from attack.interleavings_world import TENANTS, WITNESS, open_world, principal
 from support.bundles import bundle, model_files
 from support.waiting import eventually
-
-from attack.interleavings_world import TENANTS, WITNESS, open_world, principal
 
 ROLES = ("submit", "submit", "heartbeat", "heartbeat", "finalize", "clock")
 """Who acts once on each bucket in each wave; one process each."""
@@ -48,7 +47,7 @@ async def race(home: Path, *, seed: int, waves: int) -> None:
 
 @asynccontextmanager
 async def _started(home: Path, seed: int, digest: str) -> AsyncGenerator[tuple[list[Racer], list[Racer]]]:
-    env = {**os.environ, "PYTHONPATH": str(_TESTS)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])}
     racers: list[Racer] = []
     try:
         for number, role in enumerate([*ROLES, *["reaper"] * REAPERS]):
@@ -85,7 +84,8 @@ async def _until_quiet(home: Path) -> None:
 
         async def quiet() -> bool:
             spaces = (await world.cluster.list_namespaces({})).items
-            return not any([pod.alive for space in spaces for pod in await world.cluster.list_pods(space.name)])
+            pods = [pod for space in spaces for pod in await world.cluster.list_pods(space.name)]
+            return not any(pod.alive for pod in pods)
 
         await eventually(quiet, within=60.0)
 

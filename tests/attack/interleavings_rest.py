@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 
 import msgspec
-
 from attack.interleavings_verdict import Verdict, ends
 from attack.interleavings_world import TENANTS, WITNESS, World, principal
+
 from livecalc.domain.errors import NotFound
 from livecalc.domain.jobs import JobState
 from livecalc.domain.namespaces import Status
@@ -83,6 +83,8 @@ async def _audits(world: World, verdict: Verdict) -> AsyncGenerator[str]:
             yield f"the audit log of {tenant} does not hold: {chain.reason}"
         records = await world.platform.audit.read(tenant, limit=chain.records)
         audited.update((each.request_id, each.phase, each.result) for each in records if each.operation == "reap")
-    wanted = [(f"reap-{life.uid}", *end) for life in verdict.reaped for end in (("intent", None), ("outcome", "ok"))]
-    if audited != Counter(wanted):
-        yield f"audit: {sorted((audited - Counter(wanted)) + (Counter(wanted) - audited))}"
+    wanted: Counter[tuple[str, str, str | None]] = Counter()
+    for life in verdict.reaped:
+        wanted.update([(f"reap-{life.uid}", "intent", None), (f"reap-{life.uid}", "outcome", "ok")])
+    for request, phase, result in (audited - wanted) + (wanted - audited):
+        yield f"the {phase} of {request} ({result}) is not audited once"

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from attack.interleavings_race import BUCKETS, ROLES, quick_home, race
+from attack.interleavings_rest import flaws_at_rest
+from attack.interleavings_verdict import judge
+from attack.interleavings_world import WITNESS, open_world
 from contracts.cluster_harness import wait_for_node_to_leave
 from lifecycle.stage import submitted_record
 from support.bundles import bundle, model_files
 from support.waiting import eventually
 
-from attack.interleavings_race import BUCKETS, ROLES, quick_home, race
-from attack.interleavings_rest import flaws_at_rest
-from attack.interleavings_verdict import judge
-from attack.interleavings_world import WITNESS, open_world
 from livecalc.bootstrap.service import open_platform
 from livecalc.domain.jobs import new_job_id
 from livecalc.domain.tenants import Principal

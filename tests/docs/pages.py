@@ -63,3 +63,12 @@ def anchors(page: Path) -> set[str]:
             number += 1
         found.add(anchor)
     return found
+
+
+def paths_of_a_home() -> set[str]:
+    """What the page on architecture says lies under LIVECALC_HOME, but for names that are made up as they come."""
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    table = text.partition("Under `LIVECALC_HOME`:\n\n")[2].partition("\n\n")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines()]
+    named = {name for cell in first_cells for name in _SPAN.findall(cell) if "{" not in name}
+    return named | {f"{name.partition('/')[0]}/" for name in named if "/" in name}

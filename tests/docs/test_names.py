@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from docs.pages import DOCS, ROOT, all_pages, fences, page_id, prose, spans
+from docs.pages import DOCS, ROOT, all_pages, fences, page_id, paths_of_a_home, prose, spans
 from starlette.routing import compile_path
 
 from livecalc.api.routes import ROUTES
@@ -52,9 +52,9 @@ def test_every_address_of_a_request_reaches_an_endpoint(page: Path) -> None:
 
 @pages
 def test_every_file_and_folder_that_is_named_exists(page: Path) -> None:
-    """A path begins at the root, at the page, or in the package; `git` and the reader's own paths are none of ours."""
+    """A path begins at the root, at the page, or in the package; those of a home are looked for in one elsewhere."""
     for span in spans(page):
-        if PATH.fullmatch(span) is None:
+        if PATH.fullmatch(span) is None or span in paths_of_a_home():
             continue
         first = span.partition("/")[0]
         if (ROOT / first).is_dir() or (PACKAGE / first).is_dir():
@@ -71,7 +71,9 @@ def test_the_picture_of_the_layers_is_the_contract() -> None:
 
 def test_the_page_for_auditors_has_every_operation() -> None:
     written = set(re.findall(r'operation="([a-z-]+)"', sources()))
-    written |= set(re.findall(r'^[A-Z]+ = "([a-z-]+)"$', (PACKAGE / "lifecycle/journal.py").read_text("utf-8"), re.M))
+    written |= set(
+        re.findall(r'^[A-Z]+ = "([a-z-]+)"$', (PACKAGE / "lifecycle/journal.py").read_text("utf-8"), re.MULTILINE)
+    )
     told = re.findall(r"^\| `([a-z-]+)` \|", (DOCS / "audit.md").read_text("utf-8"), re.MULTILINE)
     assert sorted(told) == sorted(written)
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from docs.pages import README, ROOT, fences
+from docs.pages import README, ROOT, fences, paths_of_a_home
 from docs.transcript import Copies, Session, Shown, check, read_console, reader_environment
 
 SCREEN = 100
@@ -28,3 +28,14 @@ def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
     assert numbers == [f"{number}/7" for number in range(1, 8)], "every step is shown"
     with Session(tmp_path, reader_environment(tmp_path)) as session:
         check(session, Copies(), Shown("livecalc demo", demo.output))
+
+
+def test_a_home_is_laid_out_as_the_page_says(tmp_path: Path) -> None:
+    with Session(tmp_path, reader_environment(tmp_path)) as session:
+        check(session, Copies(), Shown("livecalc submit term-life --bucket b1 --partitions 1 --wait", ()))
+    home = tmp_path / ".livecalc"
+    named = paths_of_a_home()
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (home / name).exists()] == []
+    assert {each.name for each in home.iterdir()} == {name.partition("/")[0] for name in named}
+    assert home.stat().st_mode & 0o077 == 0

@@ -30,7 +30,7 @@ SUBMIT_GRACE = timedelta(seconds=60)
 
 
 class ClusterView(Struct, frozen=True, kw_only=True):
-    """What the cluster says of one job; both None when it knows neither namespace nor job."""
+    """What the cluster says of one job; without a job when it knows none, or was not asked."""
 
     job: ClusterJob | None = None
     pods: tuple[PodRecord, ...] = ()
@@ -93,16 +93,20 @@ class Collector:
     async def settle(self, namespace: NamespaceRecord) -> list[FinishedRecord]:
         """Finish every job of a namespace that is about to go; what still runs is recorded as failed.
 
-        A job whose records are damaged is left as it is, with a notice.
+        A job whose records are damaged is left as it is, with a notice. Asks for pods, not for jobs: the cleanup
+        worker has no right to read those.
         """
         ends: list[FinishedRecord] = []
         key = namespace.tenant_key
+        pods = await self._cluster.list_pods(namespace.name)
+        now = await self._cluster.now()
         await self.tidy(key, namespace.bucket_id, since=namespace.created_at)
         for submitted in await self._book.jobs_of(key, namespace.bucket_id, since=namespace.created_at):
             try:
-                end = await self.collect(key, submitted)
+                end = await self._book.finished(key, submitted.job_id)
                 if end is None:
-                    end = await self.conclude(key, submitted, ClusterView(now=await self._cluster.now()))
+                    own = tuple(pod for pod in pods if pod.job == submitted.job_id)
+                    end = await self.conclude(key, submitted, ClusterView(pods=own, now=now))
             except Damaged as error:
                 notice(f"job {submitted.job_id} is not settled: {error.detail}")
                 continue
@@ -232,7 +236,7 @@ def _why_it_ended(submitted: SubmittedRecord, view: ClusterView, grace: timedelt
             return "its workers succeeded, but a result is missing from the store"
         return f"namespace {submitted.namespace} was deleted while it ran"
     if not view.namespace_lives:
-        return f"namespace {submitted.namespace} went before it had ended"
+        return _pod_failure(view.pods) or f"namespace {submitted.namespace} went before it had ended"
     created = parse_timestamp(submitted.created_at)
     if created is not None and view.now - created > grace:
         return "its submit was interrupted before the cluster had it: submit again"
@@ -242,6 +246,10 @@ def _why_it_ended(submitted: SubmittedRecord, view: ClusterView, grace: timedelt
 def _job_failure(submitted: SubmittedRecord, job: ClusterJob, pods: tuple[PodRecord, ...]) -> str:
     if job.reason == "DeadlineExceeded":
         return f"deadline of {submitted.deadline_seconds:g} s exceeded"
+    return _pod_failure(pods) or job.message or job.reason or "the cluster says it failed, and no more"
+
+
+def _pod_failure(pods: tuple[PodRecord, ...]) -> str | None:
     ends = [
         (pod, container.terminated)
         for pod in pods
@@ -249,7 +257,7 @@ def _job_failure(submitted: SubmittedRecord, job: ClusterJob, pods: tuple[PodRec
         if container.terminated is not None and container.terminated.exit_code != 0
     ]
     if not ends:
-        return job.message or job.reason or "the cluster says it failed, and no more"
+        return None
     pod, end = ends[-1]
     if end.reason == "OOMKilled":
         return f"pod {pod.name} needed more memory than its limit and was killed (exit 137)"

@@ -63,6 +63,13 @@ class Crew:
         steps = trace.read_text().splitlines() if trace.exists() else []
         return Life(exit=int(answer), steps=steps)
 
+    async def count(self, flow: str, home: Path, expected: int) -> None:
+        """Let a flow be done to its end, and see that it has as many steps as the tests know of."""
+        life = await self.live(flow, home)
+        steps = len(life.steps)
+        assert life.exit == 0
+        assert steps == expected, f"a {flow} has {steps} steps now: set STEPS to it.\n" + "\n".join(life.steps)
+
     async def kill(self, flow: str, home: Path, death: Death) -> Life:
         """Let a victim be killed, and see that it was so."""
         life = await self.live(flow, home, death)

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-from contracts.cluster_harness import wait_for_node_to_leave
 from msgspec import Struct
 from support.bundles import CONFIG, bundle, model_files
+from support.processes import processes_with, until
 from support.waiting import eventually
 
 from attack.support.flows import ANA, BUCKET, BUNDLE, platform_at
@@ -38,7 +38,6 @@ class Site(Struct, frozen=True):
 
     def copy(self, folder: Path) -> "Site":
         """The same site elsewhere. Nothing may run in it."""
-        wait_for_node_to_leave(self.home / "cluster")
         # The bell is a named pipe, which copytree cannot copy; a node makes its own.
         shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("node.bell"))
         return Site(folder)
@@ -66,7 +65,7 @@ async def used_site(folder: Path, *, partitions: int) -> AsyncGenerator[tuple[Si
         request = SubmitRequest(bucket_id=BUCKET, model_bundle_hash=pushed.model_bundle_hash, partitions=partitions)
         submitted = await platform.jobs.submit(ANA, request, request_id="first")
         yield site, platform, await finished(platform, submitted.job_id)
-    wait_for_node_to_leave(site.home / "cluster")
+    until(lambda: not processes_with(str(site.home)))
 
 
 async def populate(home: Path) -> None:

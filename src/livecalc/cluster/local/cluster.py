@@ -62,6 +62,7 @@ class LocalCluster:
         self._local = threading.local()
         self._stores: list[Store] = []
         self._opening = threading.Lock()
+        self._warned = ""
 
     @property
     def name(self) -> str:
@@ -260,7 +261,9 @@ class LocalCluster:
         try:
             ensure_node(self._home, self._settings)
         except Unavailable as error:
-            _logger.warning("%s", error.detail)
+            if error.detail != self._warned:
+                _logger.warning("%s", error.detail)
+            self._warned = error.detail
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

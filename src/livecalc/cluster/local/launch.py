@@ -36,7 +36,8 @@ def node_runs(home: Home) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared, so that those who only ask do not take each other for a node.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         # Not left to close(): a child that another thread is just forking may hold a copy.
         fcntl.flock(lock, fcntl.LOCK_UN)
     except BlockingIOError:

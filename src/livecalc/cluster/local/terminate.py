@@ -8,10 +8,12 @@ from livecalc.cluster.local.store import Connection, next_version
 
 
 def terminating_namespaces(db: Connection, now: float) -> list[str]:
-    """The namespaces that are to be worked on now."""
+    """The namespaces that can get further now: their pods are gone, or cannot be removed."""
     rows = db.execute(
-        "SELECT name FROM namespaces WHERE deleted IS NOT NULL AND NOT content_gone AND (blockers = '[]' OR tried < ?)",
-        (now - RETRY_SECONDS,),
+        "SELECT name FROM namespaces WHERE deleted IS NOT NULL AND NOT content_gone AND (blockers = '[]' OR tried < ?)"
+        " AND (NOT EXISTS (SELECT 1 FROM pods WHERE pods.namespace = namespaces.name)"
+        "      OR EXISTS (SELECT 1 FROM pods WHERE pods.namespace = namespaces.name AND pods.not_before > ?))",
+        (now - RETRY_SECONDS, now),
     )
     return [row["name"] for row in rows]
 
