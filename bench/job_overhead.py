@@ -36,7 +36,7 @@ def main() -> None:
 
         def whole(bucket: str) -> float:
             start = time.perf_counter()
-            job = client.submit(find_example("term-life"), bucket=bucket, partitions=2).wait()
+            job = client.submit("term-life", bucket=bucket, partitions=2).wait()
             seconds = time.perf_counter() - start
             if client.job(job.job_id).result_hash is None:
                 raise SystemExit(f"{job.job_id} has no result")

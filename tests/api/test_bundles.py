@@ -21,7 +21,7 @@ def test_push_is_201_then_200(ana: httpx.Client, eve: httpx.Client) -> None:
 def test_what_is_no_bundle(ana: httpx.Client) -> None:
     answer = ana.post("/v1/bundles", content=b"not a zip")
     assert answer.status_code == 422
-    assert "livecalc-upload" not in answer.text
+    assert "livecalc-scratch" not in answer.text
     files = model_files()
     files["model.py"] = b"def draw(): pass"
     broken = ana.post("/v1/bundles", content=bundle(files))

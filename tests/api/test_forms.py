@@ -212,10 +212,10 @@ def test_an_empty_body(bodies: httpx.Client) -> None:
 
 
 def test_uploads_leave_nothing(bodies: httpx.Client) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("livecalc-upload-*"))
+    before = set(Path(tempfile.gettempdir()).glob("livecalc-scratch-*"))
     bodies.post("/", content=b"x")
     bodies.post("/", content=chunks(LIMIT + (1 << 20)))
-    assert set(Path(tempfile.gettempdir()).glob("livecalc-upload-*")) <= before
+    assert set(Path(tempfile.gettempdir()).glob("livecalc-scratch-*")) <= before
 
 
 def test_the_form_has_the_fields_of_the_reference() -> None:

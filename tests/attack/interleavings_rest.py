@@ -13,9 +13,6 @@ from livecalc.domain.namespaces import Status
 from livecalc.lifecycle.manifest import Manifest
 from livecalc.records.book import JobBook
 
-MISSING = "its workers succeeded, but a result is missing from the store"
-"""How a job ends whose pods did all that they were told, which here is nothing."""
-
 
 async def flaws_at_rest(world: World, verdict: Verdict) -> AsyncGenerator[str]:
     """Say everything that is not as it should be."""
@@ -41,7 +38,7 @@ async def _jobs(world: World, verdict: Verdict) -> AsyncGenerator[str]:
             end = await book.finished(principal(verdict.confirmed[job]).tenant_key, job)
             if end is None:
                 yield f"job {job} of {life.name} is not recorded as ended"
-            elif end.state is not JobState.CANCELLED and (job not in ended or end.error != MISSING):
+            elif end.state is not JobState.CANCELLED and job not in ended:
                 yield f"job {job} of {life.name} was lost: {end.state} ({end.error})"
 
 

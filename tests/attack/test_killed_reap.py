@@ -53,12 +53,12 @@ async def prepare(folder: Path, crew: Crew) -> Prepared:
     await crew.count("reap", whole.home, STEPS)
     async with platform_at(whole.home, policy=HASTY) as platform:
         prepared = Prepared(site, job, result, results, await manifest_of(platform), await audited(platform))
-    assert leftovers(whole) == []
+    assert await leftovers(whole, crew) == []
     return prepared
 
 
-async def check(platform_site: Site, prepared: Prepared) -> None:
-    async with platform_at(platform_site.home, policy=HASTY) as platform:
+async def check(crew: Crew, site: Site, prepared: Prepared) -> None:
+    async with platform_at(site.home, policy=HASTY) as platform:
         report = await platform.reaper.sweep()
         assert report.clean, report
         assert not (await platform.reaper.plan()).entries
@@ -73,7 +73,7 @@ async def check(platform_site: Site, prepared: Prepared) -> None:
         assert await platform.jobs.result(ANA, job.job_id) == prepared.result
         # The next writer takes away what a killed one had begun to write.
         await platform.namespaces.create_namespace(ANA, "next", request_id="next")
-    assert leftovers(platform_site) == []
+    assert await leftovers(site, crew) == []
 
 
 def logs(manifest: Manifest) -> list[tuple[str, str, str, str | None, str]]:
@@ -90,7 +90,7 @@ async def test_killed_at_every_step_of_a_reap(crew: Crew, tmp_path: Path) -> Non
     async def attempt(death: Death) -> None:
         site = prepared.site.copy(tmp_path / f"{death.instant}-{death.step}")
         await crew.kill("reap", site.home, death)
-        await check(site, prepared)
+        await check(crew, site, prepared)
         site.remove()
 
     await crew.each(deaths, attempt)

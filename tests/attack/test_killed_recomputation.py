@@ -41,7 +41,7 @@ async def prepare(folder: Path, crew: Crew) -> Prepared:
     return Prepared(site, job, {kind: blobs.of(kind) for kind in ORIGINAL})
 
 
-async def check(site: Site, prepared: Prepared) -> None:
+async def check(crew: Crew, site: Site, prepared: Prepared) -> None:
     async with platform_at(site.home, policy=HASTY) as platform:
         await sweep_until_nothing_is_left(platform)
         assert await unchanged(platform, prepared) in (0, 1)
@@ -54,7 +54,7 @@ async def check(site: Site, prepared: Prepared) -> None:
         assert [each.job_id for each in await platform.jobs.list_jobs(ANA)] == [prepared.job.job_id]
         counts = await audited(platform)
         assert counts["reap", "intent"] == counts["reap", "outcome"]
-    assert leftovers(site) == []
+    assert await leftovers(site, crew) == []
 
 
 async def sweep_until_nothing_is_left(platform: Platform) -> None:
@@ -87,7 +87,7 @@ async def test_killed_at_every_step_of_a_recomputation(crew: Crew, tmp_path: Pat
     async def attempt(death: Death) -> None:
         site = prepared.site.copy(tmp_path / f"{death.instant}-{death.step}")
         await crew.kill("recompute", site.home, death)
-        await check(site, prepared)
+        await check(crew, site, prepared)
         site.remove()
 
     await crew.each(deaths, attempt)

@@ -32,7 +32,7 @@ async def reap(platform: Platform) -> None:
     assert not (await platform.cluster.list_namespaces({})).items
 
 
-async def check(site: Site, result_hash: str) -> None:
+async def check(crew: Crew, site: Site, result_hash: str) -> None:
     async with platform_at(site.home, policy=HASTY, submit_grace=timedelta(0)) as platform:
         before = await jobs_of(platform)
         ends = [(job.state, job.result_hash, job.error) for job in before.values()]
@@ -45,10 +45,14 @@ async def check(site: Site, result_hash: str) -> None:
         await only_pods_of(platform, [job_id for job_id, job in jobs.items() if job.state == "succeeded"])
         await reap(platform)
         manifest = await manifest_of(platform)
-        assert {entry.job_id: entry.state for entry in manifest.jobs} == {job.job_id: job.state for job in jobs.values()}
-        assert records((await list_all(platform.blobs)).of("results")) == {job.job_id: recorded(job) for job in jobs.values()}
+        assert {entry.job_id: entry.state for entry in manifest.jobs} == {
+            job.job_id: job.state for job in jobs.values()
+        }
+        assert records((await list_all(platform.blobs)).of("results")) == {
+            job.job_id: recorded(job) for job in jobs.values()
+        }
         await audited(platform)
-    assert leftovers(site) == []
+    assert await leftovers(site, crew) == []
 
 
 async def only_pods_of(platform: Platform, job_ids: list[str]) -> None:
@@ -89,7 +93,7 @@ async def test_killed_at_every_step_of_a_submit(crew: Crew, tmp_path: Path) -> N
     async def attempt(death: Death) -> None:
         site = fresh.copy(tmp_path / f"{death.instant}-{death.step}")
         await crew.kill("submit", site.home, death)
-        await check(site, result_hash)
+        await check(crew, site, result_hash)
         site.remove()
 
     await crew.each(deaths, attempt)

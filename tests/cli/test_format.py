@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecalc.cli import format as text
+from livecalc.cli.times import read_since
 from livecalc.domain.errors import InvalidInput
 
 SECONDS = st.floats(min_value=0, max_value=10_000_000)
@@ -150,3 +151,18 @@ def test_counts_and_hashes() -> None:
 def test_text_of_others_cannot_drive_the_terminal() -> None:
     assert text.plain("a\x1b[2Jb\nc\td") == "a�[2Jb�c�d"
     assert text.plain("prämie und ok") == "prämie und ok"
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2h", "2026-01-25T10:00:00Z"),
+        ("7d", "2026-01-18T12:00:00Z"),
+        ("2026-01-01", "2026-01-01T00:00:00Z"),
+        ("2026-01-01T10:00:00Z", "2026-01-01T10:00:00Z"),
+        ("99999999999d", "99999999999d"),
+        ("soon", "soon"),
+    ],
+)
+def test_since_is_an_age_a_day_or_a_moment(written: str, moment: str) -> None:
+    assert read_since(written, NOW) == moment

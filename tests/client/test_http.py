@@ -168,8 +168,8 @@ def test_an_ambiguous_job_lists_its_candidates() -> None:
     ids = ["j-01jdx4m8k3q7", "j-01jdx4m9aaaa", "j-01jdx4zzzzzz"]
 
     def answer(request: httpx.Request) -> httpx.Response:
-        del request
-        return httpx.Response(200, content=msgspec.json.encode([make_job(job_id=each) for each in ids]))
+        found = [each for each in ids if each.startswith(request.url.params["prefix"])]
+        return httpx.Response(200, content=msgspec.json.encode([make_job(job_id=each) for each in found]))
 
     with client(answer) as calc:
         with pytest.raises(InvalidInput) as caught:

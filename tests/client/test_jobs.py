@@ -42,9 +42,9 @@ def test_a_job_by_the_first_digits_of_a_hash(calc: Client, done: JobHandle) -> N
 
 
 def test_what_cannot_be_submitted(calc: Client, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="is no folder, no bundle file, and no bundle's hash"):
+    with pytest.raises(InvalidInput, match="is no bundle file and no hash, and this client packs no folders"):
         calc.submit("not-there", bucket="one")
-    with pytest.raises(InvalidInput, match="this client packs none"):
+    with pytest.raises(InvalidInput, match="this client packs no folders"):
         calc.submit(tmp_path, bucket="one")
     with pytest.raises(NotFound):
         calc.submit("0" * 64, bucket="one")

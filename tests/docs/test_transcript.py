@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from docs.transcript import Copies, Session, Shown, check, read_console, reader_environment
+from support.processes import until
 
 HASH, OTHER = "9be21f07c4d3", "0f44d8e1a7b2"
 
@@ -73,5 +74,12 @@ def test_what_a_session_leaves_running_ends_with_it(tmp_path: Path) -> None:
     with Session(tmp_path, reader_environment(tmp_path)) as session:
         _, printed = session.run("sleep 600 & echo $!")
     pid = next(line for line in printed if line.isdecimal())
-    state = Path("/proc", pid, "stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    until(lambda: not is_running(pid))
+
+
+def is_running(pid: str) -> bool:
+    try:
+        state = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

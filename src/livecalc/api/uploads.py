@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from starlette.requests import Request
 
+from livecalc.blobs.scratch import scratch_folder
 from livecalc.domain.errors import InvalidInput, TooLarge, Unavailable
 
 _BUFFER = 1 << 20
@@ -43,14 +43,12 @@ class Upload:
 @asynccontextmanager
 async def upload_folder() -> AsyncGenerator[Path, None]:
     """A folder that goes, with all in it, when the request has been answered."""
-    try:
-        folder = await asyncio.to_thread(tempfile.TemporaryDirectory[str], prefix="livecalc-upload-")
-    except OSError as error:
-        raise Unavailable(f"uploads cannot be stored on the server: {error.strerror}") from None
-    try:
-        yield Path(folder.name)
-    finally:
-        await asyncio.to_thread(folder.cleanup)
+    async with AsyncExitStack() as stack:
+        try:
+            folder = await stack.enter_async_context(scratch_folder())
+        except OSError as error:
+            raise Unavailable(f"uploads cannot be stored on the server: {error.strerror}") from None
+        yield folder
 
 
 @asynccontextmanager

@@ -2,19 +2,16 @@
 
 import hashlib
 import re
-import shutil
-import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from anyio import CancelScope, open_file, to_thread
 from anyio import Path as AsyncPath
+from anyio import open_file, to_thread
 from msgspec import Struct
 
 from livecalc.blobs.port import BlobStore
+from livecalc.blobs.scratch import scratch_folder
 from livecalc.bundles.archive import CHUNK, read_entries
 from livecalc.bundles.limits import Limits
 from livecalc.bundles.verify import open_archive, read_config, verify
@@ -80,7 +77,7 @@ class BundleStore:
         size = await self._size(tenant_key, digest)
         config = self._configs.get(digest)
         if config is None:
-            async with _scratch() as folder:
+            async with scratch_folder() as folder:
                 await self.fetch(tenant_key, digest, folder / "bundle")
                 config = await to_thread.run_sync(_config, folder / "bundle", self._limits)
         self._remember(digest, config)
@@ -135,17 +132,6 @@ class BundleStore:
 
 def _missing(digest: str) -> NotFound:
     return NotFound(f"there is no bundle {digest}; push it first")
-
-
-@asynccontextmanager
-async def _scratch() -> AsyncGenerator[Path]:
-    """A folder for as long as the block lasts; made and removed off the loop, also when the caller goes away."""
-    folder = await to_thread.run_sync(partial(tempfile.mkdtemp, prefix="livecalc-"))
-    try:
-        yield Path(folder)
-    finally:
-        with CancelScope(shield=True):
-            await to_thread.run_sync(shutil.rmtree, folder)
 
 
 def _config(path: Path, limits: Limits) -> Config:

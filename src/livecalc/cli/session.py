@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 def connected() -> "Generator[Client]":
     """Open a client, say on standard error which platform and tenant it speaks to, and close it at the end."""
     from livecalc.embedded import connect
+    from livecalc.settings import load
 
+    target = load().target
+    first = target.url is None and not target.home_folder.exists()
     _spare_httpx_its_command_line()
     with connect() as client:
         note(f"Target: {_target(client)}")
+        if first:
+            note("Note: on this machine a model runs as a process of yours, with your rights: run those you trust.")
         yield client
 
 

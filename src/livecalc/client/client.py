@@ -25,9 +25,9 @@ from livecalc.wire.namespaces import Namespace, NamespaceCreated, Reaped
 from livecalc.wire.status import Status
 
 Pack = Callable[[Path, Path], object]
-"""Packs a folder into a new file."""
+"""Packs a model, a folder or a packaged example's name, into a new file. Raises NotFound, InvalidInput."""
 _FEWEST_CHARACTERS = 8
-_MOST_JOBS = 10_000
+_MOST_CANDIDATES = 10
 
 
 class Client:
@@ -37,7 +37,7 @@ class Client:
     """
 
     def __init__(self, http: httpx.Client, *, target: str, pack: Pack | None = None) -> None:
-        """`target` is what people call the platform; `pack` lets `submit` and `push` take folders."""
+        """`target` is what people call the platform; `pack` lets `submit` and `push` take more than bundle files."""
         self._client = http
         self._http = Http(http, target)
         self._pack = pack
@@ -63,7 +63,7 @@ class Client:
         return self._http.get(path("platform", "status"), Status)
 
     def push(self, model: str | Path) -> BundlePushed:
-        """Upload a bundle file, or a model's folder, which is packed first."""
+        """Upload a bundle file, or a model's folder or an example's name, which is packed first."""
         with ExitStack() as stack, self._bundle(Path(model), stack).open("rb") as file:
             headers = {"Content-Type": media.BUNDLE}
             return self._http.post_body(path("bundles"), BundlePushed, content=file, headers=headers)
@@ -126,11 +126,12 @@ class Client:
             return prefix
         if len(prefix) < _FEWEST_CHARACTERS:
             raise InvalidInput(f"job {prefix!r} is too short: give {_FEWEST_CHARACTERS} characters or more")
-        found = [job.job_id for job in self.jobs(limit=_MOST_JOBS) if job.job_id.startswith(prefix)]
+        query = {"prefix": prefix, "limit": _MOST_CANDIDATES}
+        found = [job.job_id for job in self._http.get(path("jobs"), list[Job], **query)]
         if not found:
             raise NotFound(f"there is no job {prefix!r}")
         if len(found) > 1:
-            raise InvalidInput(f"job {prefix!r} is ambiguous: {', '.join(sorted(found)[:10])} begin so")
+            raise InvalidInput(f"job {prefix!r} is ambiguous: {', '.join(sorted(found))} begin so")
         return found[0]
 
     def handle(self, job_id: str) -> JobHandle:
@@ -232,30 +233,24 @@ class Client:
         return self._http.get(path("platform", "audit", "verify"), AuditVerification, head=heads)
 
     def _model(self, model: str | Path, stack: ExitStack) -> tuple[str, Any]:
-        place = Path(model)
-        if not place.exists():
-            return "model_bundle_hash", (None, _hash(str(model)))
-        file = stack.enter_context(self._bundle(place, stack).open("rb"))
+        if not Path(model).exists() and _is_hash(str(model)):
+            return "model_bundle_hash", (None, str(model).lower())
+        file = stack.enter_context(self._bundle(Path(model), stack).open("rb"))
         return "bundle", ("bundle.zip", file, media.BUNDLE)
 
-    def _bundle(self, place: Path, stack: ExitStack) -> Path:
-        if not place.is_dir():
-            if not place.is_file():
-                raise InvalidInput(f"{place} is neither a folder nor a bundle file")
-            return place
+    def _bundle(self, model: Path, stack: ExitStack) -> Path:
+        if model.is_file():
+            return model
         if self._pack is None:
-            raise InvalidInput(f"{place} is a folder, and this client packs none: run `livecalc bundle pack` first")
+            raise InvalidInput(f"{str(model)[:80]!r} is no bundle file and no hash, and this client packs no folders")
         try:
             scratch = stack.enter_context(TemporaryDirectory[str](prefix="livecalc-pack-"))
         except OSError as error:
-            raise Unavailable(f"{place} cannot be packed: {error.strerror}") from None
+            raise Unavailable(f"{model} cannot be packed: {error.strerror}") from None
         target = Path(scratch, "bundle.zip")
-        self._pack(place, target)
+        self._pack(model, target)
         return target
 
 
-def _hash(text: str) -> str:
-    digits = text.lower()
-    if len(digits) < _FEWEST_CHARACTERS or set(digits) - set("0123456789abcdef"):
-        raise InvalidInput(f"{text[:80]!r} is no folder, no bundle file, and no bundle's hash of 8 digits or more")
-    return digits
+def _is_hash(text: str) -> bool:
+    return len(text) >= _FEWEST_CHARACTERS and not set(text.lower()) - set("0123456789abcdef")

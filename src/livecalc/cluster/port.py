@@ -1,4 +1,4 @@
-"""What the platform needs of a cluster. Kubernetes' semantics are the contract; `tests/contracts/` holds every adapter to it.
+"""What the platform needs of a cluster. Kubernetes' semantics are the contract; `tests/contracts/` holds them to it.
 
 Every method may raise Unavailable (the cluster does not answer in time). A namespace that does not exist is NotFound.
 """

@@ -107,13 +107,14 @@ def _token_source(settings: Settings, target: Target) -> Callable[[], str] | Non
 
 
 def _packer(settings: Settings) -> Callable[[Path, Path], object]:
-    def pack_folder(folder: Path, target: Path) -> object:
+    def pack_model(model: Path, target: Path) -> object:
         from livecalc.bootstrap.service import bundle_limits
+        from livecalc.bundles.examples import model_folder
         from livecalc.bundles.pack import pack
 
-        return pack(folder, target, limits=bundle_limits(settings))
+        return pack(model_folder(str(model)), target, limits=bundle_limits(settings))
 
-    return pack_folder
+    return pack_model
 
 
 def _headers() -> dict[str, str]:

@@ -126,20 +126,20 @@ class Jobs:
         state: JobState | None = None,
         labels: Mapping[str, str] | None = None,
         since: datetime | None = None,
+        prefix: str = "",
         limit: int = 100,
     ) -> list[Job]:
-        """List jobs, newest first."""
-        key = principal.tenant_key
-        records = await (self._book.jobs(key) if bucket_id is None else self._book.jobs_of(key, bucket_id))
+        """List jobs, newest first; `prefix` is how their ids begin."""
         found: list[Job] = []
-        for submitted in reversed(records):
-            if len(found) == limit:
-                break
-            if submitted.tenant_id != principal.tenant_id or not _matches(submitted, labels or {}, since):
-                continue
-            job = await self._view(principal, submitted)
-            if state is None or job.state == state:
-                found.append(job)
+        async with aclosing(self._book.newest_first(principal.tenant_key, bucket_id, job_prefix=prefix)) as records:
+            async for submitted in records:
+                if len(found) == limit or _is_before(submitted, since):
+                    break
+                if submitted.tenant_id != principal.tenant_id or not _has_labels(submitted, labels or {}):
+                    continue
+                job = await self._view(principal, submitted)
+                if state is None or job.state == state:
+                    found.append(job)
         return found
 
     async def events(self, principal: Principal, job_id: str) -> AsyncGenerator[Job, None]:
@@ -249,8 +249,10 @@ class Jobs:
         return request
 
 
-def _matches(submitted: SubmittedRecord, labels: Mapping[str, str], since: datetime | None) -> bool:
-    if any(submitted.labels.get(key) != value for key, value in labels.items()):
-        return False
+def _has_labels(submitted: SubmittedRecord, labels: Mapping[str, str]) -> bool:
+    return all(submitted.labels.get(key) == value for key, value in labels.items())
+
+
+def _is_before(submitted: SubmittedRecord, since: datetime | None) -> bool:
     created = parse_timestamp(submitted.created_at)
-    return since is None or (created is not None and created >= since)
+    return since is not None and created is not None and created < since

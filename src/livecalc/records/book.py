@@ -1,7 +1,6 @@
 """Write and read the records of jobs. Knows nothing of running them; `collect` decides how a job ended."""
 
 import secrets
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from livecalc.blobs.port import BlobStore, read_all
+from livecalc.blobs.scratch import scratch_folder
 from livecalc.domain.buckets import is_recompute
 from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
 from livecalc.domain.jobs import RANDOM_BITS, is_job_id, new_job_id
@@ -81,6 +81,23 @@ class JobBook:
         ids = [job_id async for bucket, job_id in self._index(tenant_key, paths.BUCKETS) if not is_recompute(bucket)]
         return await self._submitted_of(tenant_key, ids)
 
+    async def newest_first(
+        self, tenant_key: str, bucket_id: str | None = None, *, job_prefix: str = ""
+    ) -> AsyncGenerator[SubmittedRecord, None]:
+        """Read the jobs of a bucket, or all but recomputations, one by one, the newest first.
+
+        A damaged record is left out with a notice.
+        """
+        prefix = paths.BUCKETS if bucket_id is None else paths.bucket_prefix(bucket_id)
+        ids = [
+            job_id
+            async for bucket, job_id in self._index(tenant_key, prefix)
+            if job_id.startswith(job_prefix) and (bucket == bucket_id or not is_recompute(bucket))
+        ]
+        for job_id in sorted(ids, reverse=True):
+            for record in await self._submitted_of(tenant_key, [job_id]):
+                yield record
+
     async def forget_job(self, tenant_key: str, record: SubmittedRecord) -> None:
         """Delete everything that is remembered of a job that came to nothing, or of a recomputation's."""
         await self._forget_all(paths.results_container(tenant_key), record.bucket_id, record.job_id)
@@ -118,8 +135,8 @@ class JobBook:
     @asynccontextmanager
     async def partition_file(self, tenant_key: str, name: str) -> AsyncGenerator[Path, None]:
         """Have a partition's blob as a local file while the context lasts. Raises NotFound."""
-        with tempfile.TemporaryDirectory(prefix="livecalc-") as folder:
-            path = Path(folder) / "partition.zip"
+        async with scratch_folder() as folder:
+            path = folder / "partition.zip"
             async with await anyio.open_file(path, "wb") as file:
                 async for chunk in self._blobs.read(paths.results_container(tenant_key), name):
                     await file.write(chunk)

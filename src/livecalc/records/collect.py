@@ -12,12 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from livecalc.audit.log import AuditLog
-from livecalc.cluster.port import Cluster, ClusterJob, PodRecord
-from livecalc.domain.errors import Conflict, Damaged, NotFound
+from livecalc.cluster.port import Cluster, ClusterJob, PodRecord, Termination
+from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.jobs import JobState
 from livecalc.domain.namespaces import NamespaceRecord
-from livecalc.domain.partitions import PartitionRecord
-from livecalc.domain.resulthash import OutputDigest, combine, output_digest
+from livecalc.domain.partitions import PartitionRecord, join_outputs
+from livecalc.domain.resulthash import combine, output_digest
+from livecalc.domain.tasks import Statement
 from livecalc.domain.timestamps import format_timestamp, parse_timestamp
 from livecalc.domain.violations import parse_violations
 from livecalc.pipeline.partition import check_arrays, read_record
@@ -174,34 +175,23 @@ class Collector:
 def _succeeded(submitted: SubmittedRecord, stored: Mapping[int, PartitionRecord], view: ClusterView) -> FinishedRecord:
     records = [stored[plan.index] for plan in submitted.partitions]
     try:
-        digests = {name: output_digest(name, _whole(name, records, submitted)) for name in submitted.results}
-    except Conflict as error:
-        return _failed(submitted, error.detail, view, stored)
-    ordered = sorted(digests, key=str.encode)
+        outputs = join_outputs(records, submitted.scenarios)
+    except Damaged as error:
+        return _failed(submitted, f"its results do not fit together: {error.detail}", view, stored)
+    missing = [name for name in submitted.results if name not in outputs]
+    if missing:
+        return _failed(submitted, f"its results lack {', '.join(missing)}", view, stored)
+    digests = {name: output_digest(name, outputs[name]) for name in sorted(submitted.results, key=str.encode)}
     return FinishedRecord(
         job_id=submitted.job_id,
         state=JobState.SUCCEEDED,
-        result_hash=combine(digests[name] for name in ordered),
-        outputs={name: digests[name].hex() for name in ordered},
+        result_hash=combine(digests.values()),
+        outputs={name: digest.hex() for name, digest in digests.items()},
         partitions=[plan.blob for plan in submitted.partitions],
         retries=_retries(view),
         environment=_environment(records),
         started_at=min(record.started_at for record in records),
         finished_at=max(record.finished_at for record in records),
-    )
-
-
-def _whole(name: str, records: list[PartitionRecord], submitted: SubmittedRecord) -> OutputDigest:
-    parts = [record.outputs[name] for record in records]
-    kinds = {(part.dtype, part.shape[1:]) for part in parts}
-    if len(kinds) > 1:
-        shapes = ", ".join(f"{dtype} {list(shape)}" for dtype, shape in sorted(kinds))
-        raise Conflict(f"output {name} differs between partitions: {shapes}; a model must give one dtype and shape")
-    return OutputDigest(
-        dtype=parts[0].dtype,
-        shape=(submitted.scenarios, *parts[0].shape[1:]),
-        block=submitted.block,
-        digests=[bytes.fromhex(digest) for part in parts for digest in part.digests],
     )
 
 
@@ -261,9 +251,16 @@ def _pod_failure(pods: tuple[PodRecord, ...]) -> str | None:
     pod, end = ends[-1]
     if end.reason == "OOMKilled":
         return f"pod {pod.name} needed more memory than its limit and was killed (exit 137)"
-    why = f" ({end.reason})" if end.reason not in {"", "Error"} else ""
-    times = f" {len(ends)} times" if len(ends) > 1 else ""
-    return f"pod {pod.name} ended{times} with exit {end.exit_code}{why}"
+    why = _stated(end) or (end.reason if end.reason not in {"", "Error"} else "")
+    times = f" {len(ends)} times, the last" if len(ends) > 1 else ""
+    return f"pod {pod.name} ended{times} with exit {end.exit_code}" + (f": {why}" if why else "")
+
+
+def _stated(end: Termination) -> str | None:
+    try:
+        return msgspec.json.decode(end.message, type=Statement).error
+    except msgspec.DecodeError:
+        return None
 
 
 def _retries(view: ClusterView) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from livecalc.blobs.scratch import scratch_folder
 from livecalc.bootstrap.service import Adapters, assemble, open_adapters
 from livecalc.domain.tenants import Principal
 from livecalc.jobs.service import SubmitRequest
@@ -65,4 +66,16 @@ async def recompute(platform: Platform, home: Path) -> None:
     assert verified.match, msgspec.json.encode(verified)
 
 
-FLOWS: dict[str, Callable[[Platform, Path], Awaitable[None]]] = {"reap": reap, "submit": submit, "recompute": recompute}
+async def borrow(platform: Platform, home: Path) -> None:
+    """Use a folder for a while, as any process does that reads a result; what killed ones left goes then."""
+    del platform, home
+    async with scratch_folder():
+        pass
+
+
+FLOWS: dict[str, Callable[[Platform, Path], Awaitable[None]]] = {
+    "reap": reap,
+    "submit": submit,
+    "recompute": recompute,
+    "borrow": borrow,
+}

@@ -12,6 +12,7 @@ from support.bundles import CONFIG, bundle, model_files
 from support.processes import processes_with, until
 from support.waiting import eventually
 
+from attack.support.crew import Crew
 from attack.support.flows import ANA, BUCKET, BUNDLE, platform_at
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.cluster.local import LocalCluster
@@ -132,8 +133,9 @@ async def read_json(blobs: BlobStore, container: str, name: str) -> object:
     return msgspec.json.decode(await read_all(blobs, container, name))
 
 
-def leftovers(site: Site) -> list[str]:
-    """Files that no part of a home accounts for once nothing runs and no namespace is left."""
+async def leftovers(site: Site, crew: Crew) -> list[str]:
+    """Files that no part of a home accounts for once nothing runs, no namespace is left, and others were at work."""
+    assert (await crew.live("borrow", site.home)).exit == 0
     store = site.home / "blobs"
     return sorted(str(path.relative_to(site.folder)) for path in _strays(site, store))
 
@@ -149,5 +151,3 @@ def _strays(site: Site, store: Path) -> Iterator[Path]:
         blob = store / record.relative_to(store / ".meta")
         if not blob.with_name(blob.name.removesuffix("%.json")).exists():
             yield record
-
-

@@ -29,6 +29,7 @@ class JobsQuery(Struct, frozen=True, kw_only=True):
         list[str], Meta(description="Only those with this label, `key=value`; may be given many times.")
     ] = field(default_factory=list[str])
     since: Annotated[Timestamp | None, Meta(description="Only those submitted from this time on.")] = None
+    prefix: Annotated[str, Meta(description="Only those whose id begins so.")] = ""
     limit: Annotated[int, Meta(ge=1, le=10_000, description="At most so many, the newest.")] = 100
 
 
@@ -80,6 +81,7 @@ async def list_jobs(call: Call[JobsQuery]) -> Response:
         state=query.state,
         labels=_labels(query.label),
         since=query.since,
+        prefix=query.prefix,
         limit=query.limit,
     )
     return answer(jobs)

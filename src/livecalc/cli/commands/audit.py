@@ -6,9 +6,10 @@ from livecalc.cli.format import NONE, count
 from livecalc.cli.lazy import Group
 from livecalc.cli.output import bad, emit, emit_json, good, json_option
 from livecalc.cli.session import connected
+from livecalc.cli.times import since_option
 
 EXAMPLE = """
-livecalc audit list --since 2026-01-01T00:00:00Z
+livecalc audit list --since 7d
 livecalc audit verify
 """
 _CHECK_FAILED = 3
@@ -20,7 +21,7 @@ def command() -> None:
 
 
 @command.command("list", example="livecalc audit list --limit 20")
-@click.option("--since", metavar="TIME", help="Only records from this time on, such as 2026-01-25T00:00:00Z.")
+@since_option
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="At most so many records."
 )

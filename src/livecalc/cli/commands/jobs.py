@@ -10,6 +10,7 @@ from livecalc.cli.format import utc_now
 from livecalc.cli.lazy import Group
 from livecalc.cli.output import emit, emit_json, json_option, note
 from livecalc.cli.session import connected
+from livecalc.cli.times import since_option
 
 if TYPE_CHECKING:
     from livecalc.client import Client
@@ -38,7 +39,7 @@ def command() -> None:
 @click.option("--bucket", metavar="ID", help="Only this bucket's jobs.")
 @click.option("--state", type=click.Choice(_STATES), help="Only jobs in this state.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only jobs with this label.")
-@click.option("--since", metavar="TIME", help="Only jobs submitted from this time on, such as 2026-01-25T00:00:00Z.")
+@since_option
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="At most so many jobs."
 )

@@ -6,7 +6,7 @@ from livecalc.cli.format import count, utc_now
 from livecalc.cli.lazy import Group
 from livecalc.cli.output import emit, emit_json, json_option
 from livecalc.cli.session import connected
-from livecalc.domain.buckets import NAMESPACE_PREFIX, is_recompute
+from livecalc.domain.buckets import NAMESPACE_PREFIX
 
 EXAMPLE = """
 livecalc namespaces list
@@ -32,7 +32,7 @@ def list_command(*, everything: bool, as_json: bool) -> None:
     from livecalc.cli.views.namespaces import list_namespaces
 
     with connected() as client:
-        found = [each for each in client.namespaces() if everything or not is_recompute(each.bucket_id)]
+        found = client.namespaces(recomputations=everything)
     if as_json:
         emit_json(found)
     else:
