@@ -147,7 +147,7 @@ def _say(word: str) -> None:
 
 
 async def main(role: str, name: str, home: Path, seed: str, digest: str) -> None:
-    async with open_world(home, name) as world:
+    async with open_world(home, name, seed=seed) as world:
         await act(world, role, random.Random(f"{seed}/{name}"), digest)  # noqa: S311  (not for secrets)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import random
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,6 +33,8 @@ WITNESS = "witness"
 LIMIT = timedelta(hours=24)
 POLICY = ReaperPolicy(idle_limit=LIMIT, wait=30.0, claim_timeout=1.5, deadline=120.0)
 NODE = NodeSettings(slots=4, grace_seconds=1.0, linger_seconds=0.5)
+HESITATION, LONGEST = 0.3, 0.06
+"""How often, and for how many seconds at most, a process stands still before a change."""
 OPERATION: ContextVar[str] = ContextVar("OPERATION", default="reaper")
 """Which act of the test a call to the cluster belongs to."""
 
@@ -48,16 +51,21 @@ class Journal:
 
 
 class WatchedCluster(LocalCluster):
-    """The local cluster; each change of a namespace is noted with the version it was based on and the one it made."""
+    """The local cluster; each change of a namespace is noted with the version it was based on and the one it made.
 
-    def __init__(self, home: Path, journal: Journal) -> None:
+    Before a change it may hesitate, so that others come in between.
+    """
+
+    def __init__(self, home: Path, journal: Journal, rng: random.Random) -> None:
         super().__init__(home / "cluster", node=NODE)
         self._journal = journal
+        self._rng = rng
         self._witness = str(home / WITNESS)
 
     async def create_namespace(
         self, name: str, *, labels: Mapping[str, str], annotations: Mapping[str, str]
     ) -> NamespaceRecord:
+        await self._hesitate()
         try:
             made = await super().create_namespace(name, labels=labels, annotations=annotations)
         except AlreadyExists:
@@ -76,6 +84,7 @@ class WatchedCluster(LocalCluster):
         any_version: bool = False,
     ) -> NamespaceRecord:
         kind = _kind(annotations or {}, remove_finalizer)
+        await self._hesitate()
         try:
             after = await super().patch_namespace(
                 record,
@@ -102,6 +111,7 @@ class WatchedCluster(LocalCluster):
         return after
 
     async def delete_namespace(self, record: NamespaceRecord, receipt: ArchiveReceipt | ArchiveWaiver) -> None:
+        await self._hesitate()
         try:
             await super().delete_namespace(record, receipt)
         except PreconditionFailed:
@@ -122,9 +132,14 @@ class WatchedCluster(LocalCluster):
         template = msgspec.structs.replace(
             spec.template, command=("sh", "-c", ': > "$WITNESS/$LIVECALC_POD_NAME"'), env={"WITNESS": self._witness}
         )
+        await self._hesitate()
         job = await super().create_job(namespace, msgspec.structs.replace(spec, template=template))
         self._journal.write("job", name=namespace, job=spec.name)
         return job
+
+    async def _hesitate(self) -> None:
+        if self._rng.random() < HESITATION:
+            await asyncio.sleep(self._rng.random() * LONGEST)
 
 
 def _kind(changes: Mapping[str, str | None], remove_finalizer: str | None) -> str:
@@ -184,13 +199,13 @@ def principal(bucket: int) -> Principal:
 
 
 @asynccontextmanager
-async def open_world(home: Path, name: str) -> AsyncGenerator[World]:
+async def open_world(home: Path, name: str, *, seed: str = "") -> AsyncGenerator[World]:
     """Open the platform of a home, watched, with trivial pods, and with a reaper that is in a hurry."""
     settings = load({"LIVECALC_HOME": str(home)})
     journal = Journal(home / f"{name}.journal")
     async with AsyncExitStack() as stack:
         adapters = await open_adapters(settings, stack)
-        cluster = WatchedCluster(home, journal)
+        cluster = WatchedCluster(home, journal, random.Random(f"{seed}/{name}/pauses"))  # noqa: S311  (not for secrets)
         stack.push_async_callback(cluster.close)
         platform = assemble(settings, msgspec.structs.replace(adapters, cluster=cluster), policy=POLICY)
         yield World(platform, cluster, journal, home)

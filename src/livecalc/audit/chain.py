@@ -81,6 +81,13 @@ class Chain:
                 self._seen = head
         return self._seen
 
+    async def last(self) -> int:
+        """The largest number there is; beyond the head when a record between was deleted."""
+        last = (await self.head()).sequence
+        async for info in self._blobs.list_blobs(self.container, after=blob_name(last)):
+            last = int(info.name) if info.name.isdecimal() else last
+        return last
+
     async def read(self, sequence: int) -> AuditRecord:
         """Read a record. Raises NotFound, Unavailable, and Damaged when it is no record."""
         return decode(sequence, await read_all(self._blobs, self.container, blob_name(sequence)))

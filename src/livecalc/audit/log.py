@@ -158,7 +158,7 @@ class AuditLog:
         first = "" if since is None else format_timestamp(since)
         horizon = "" if since is None else format_timestamp(since - _CLOCK_SLACK)
         found: list[AuditRecord] = []
-        for sequence in range((await chain.head()).sequence, 0, -1):
+        for sequence in range(await chain.last(), 0, -1):
             try:
                 record = await chain.read(sequence)
             except NotFound:

@@ -189,6 +189,16 @@ class Jobs:
                 await self._stop(submitted)
         return await self._view(principal, submitted)
 
+    async def audit_heads(self, principal: Principal) -> list[str]:
+        """The heads of the tenant's audit chain that the records of ended jobs hold."""
+        heads: list[str] = []
+        async with aclosing(self._book.newest_first(principal.tenant_key)) as records:
+            async for submitted in records:
+                finished = await self._book.finished(principal.tenant_key, submitted.job_id)
+                if finished is not None and finished.audit_head is not None:
+                    heads.append(finished.audit_head)
+        return heads
+
     async def settle(self, tenant_key: str) -> int:
         """Collect every job of a tenant that has ended unseen; returns how many are still running."""
         await self._collector.tidy(tenant_key)

@@ -42,6 +42,10 @@ class Diagnostics:
             raise NotFound(f"bucket {bucket_id!r} has no archive: archives are made when its namespace is reaped")
         return archives[-1]
 
+    async def audit_heads(self, principal: Principal) -> list[str]:
+        """The heads of the tenant's audit chain that its archives hold. Raises Damaged."""
+        return [each.audit_head for each in await self._manifests(principal, None) if each.audit_head]
+
     async def archive_of(self, principal: Principal, bucket_id: str, job_id: str) -> Archive | None:
         """The archive of a job's namespace; None while that was not reaped."""
         found = await self._manifest_of(principal, bucket_id, job_id)
@@ -89,8 +93,8 @@ class Diagnostics:
         return ArchiveVerification(
             archive=f"{bucket_id}/{timestamp}",
             holds=not differences,
-            blobs=len(listed),
-            bytes=sum(entry.bytes for entry in manifest.blobs) + len(raw),
+            blobs=len(manifest.blobs),
+            bytes=sum(entry.bytes for entry in manifest.blobs),
             differences=differences,
         )
 
@@ -158,7 +162,7 @@ def _view(manifest: Manifest) -> Archive:
         bucket_id=manifest.bucket_id,
         timestamp=manifest.timestamp,
         state=manifest.state,
-        blobs=len(manifest.blobs) + 1,
+        blobs=len(manifest.blobs),
         bytes=sum(blob.bytes for blob in manifest.blobs),
         violations=manifest.violations,
         reaped_at=manifest.archived_at,

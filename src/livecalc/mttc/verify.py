@@ -65,7 +65,7 @@ class Recomputer:
             required=False,
         ) as entry:
             entry.detail.update(job_id=submitted.job_id, model_bundle_hash=submitted.model_bundle_hash)
-            verified = await self._recompute(principal, submitted, finished)
+            verified = await self._recompute(principal, submitted, finished, request_id)
             entry.detail.update(match=verified.match, duration_seconds=verified.duration_seconds)
             record = RecomputedRecord(
                 job_id=submitted.job_id,
@@ -101,7 +101,9 @@ class Recomputer:
             )
         raise NotFound(f"bucket {request.bucket_id!r} has no succeeded job of bundle {request.model_bundle_hash[:12]}")
 
-    async def _recompute(self, principal: Principal, submitted: SubmittedRecord, finished: FinishedRecord) -> Verified:
+    async def _recompute(
+        self, principal: Principal, submitted: SubmittedRecord, finished: FinishedRecord, request_id: str
+    ) -> Verified:
         watch = Stopwatch()
         with watch.phase("create namespace"):
             bucket_id = RECOMPUTE_PREFIX + secrets.token_hex(10)
@@ -116,7 +118,7 @@ class Recomputer:
         finally:
             # Also when the caller goes away: a recomputation leaves nothing behind.
             with anyio.CancelScope(shield=True), watch.phase("clean up"):
-                await self._namespaces.delete_recomputation(namespace)
+                await self._namespaces.delete_recomputation(namespace, user_id=principal.user_id, request_id=request_id)
                 if launched is not None:
                     await self._book.forget_job(principal.tenant_key, launched)
         return _timed(verified, seconds, watch, self._target)

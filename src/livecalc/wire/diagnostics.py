@@ -13,6 +13,7 @@ class Archive(Struct, frozen=True, kw_only=True):
     state: str
     """`Complete`, `PartiallyComplete`, `Waived`."""
     blobs: int
+    """Without the manifest, which lists them."""
     bytes: int
     violations: int
     reaped_at: str

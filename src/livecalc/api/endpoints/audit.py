@@ -31,5 +31,7 @@ async def list_audit(call: Call[AuditQuery]) -> Response:
 
 
 async def verify_audit(call: Call[HeadsQuery]) -> Response:
-    """Walk the chain from its first record to its head."""
-    return answer(await call.platform.audit.verify(call.principal.tenant_id, heads=call.query.head))
+    """Walk the chain from its first record to its head; it must contain the heads that archives and jobs hold."""
+    platform, principal = call.platform, call.principal
+    held = [*await platform.diagnostics.audit_heads(principal), *await platform.jobs.audit_heads(principal)]
+    return answer(await platform.audit.verify(principal.tenant_id, heads=[*call.query.head, *held]))

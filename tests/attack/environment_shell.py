@@ -1,0 +1,90 @@
+"""Run command lines of `livecalc` inside this process, one after the other, and keep what each said.
+
+As a program, `environment_shell.py JSON`, it does so for a process that was started in an odd world: it prints one
+line of JSON.
+"""
+
+import io
+import json
+import logging
+import os
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from livecalc.cli import door
+
+OURS = ("LIVECALC_", "AZURE_", "JWT_", "ASSUMPTIONS_", "LOG_", "NO_COLOR", "FORCE_COLOR")
+"""How the names of settings begin that a test must not inherit."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """The end of one command."""
+
+    line: str
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The sentences that say what went wrong."""
+        return [line for line in self.err.splitlines() if line.startswith("Error: ")]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What else is on standard error besides the target, notes and progress."""
+        known = ("Target: ", "Error: ", "Packed ", "Watch: ", "Recomputing ", "Job ", "Run ", "Log: ", "Result: ")
+        return [line for line in self.err.splitlines() if line and not line.startswith(known)]
+
+
+def say(*line: str, **settings: str) -> Said:
+    """Run one command line; `settings` are environment variables."""
+    with _settings(settings), _streams() as (out, err):
+        code = door.run(list(line))
+    return Said(" ".join(line), code, _text(out), _text(err))
+
+
+@contextmanager
+def _settings(settings: Mapping[str, str]) -> Generator[None]:
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(OURS):
+            del os.environ[name]
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def _streams() -> Generator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
+    before = sys.stdout, sys.stderr
+    handlers = logging.getLogger().handlers[:]
+    sys.stdout, sys.stderr = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    try:
+        yield sys.stdout, sys.stderr
+    finally:
+        sys.stdout, sys.stderr = before
+        logging.getLogger().handlers[:] = handlers
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    content = stream.buffer
+    assert isinstance(content, io.BytesIO)
+    return content.getvalue().decode()
+
+
+def main(order: str) -> None:
+    wanted: dict[str, Sequence[Sequence[str]]] = json.loads(order)
+    said = [say(*line, **dict(wanted["settings"])) for line in wanted["lines"]]  # type: ignore[arg-type]
+    json.dump([each.__dict__ for each in said], sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
