@@ -1,11 +1,13 @@
 """How long the command line takes to start: `livecalc --help` beside `python -c pass`, and `livecalc jobs list`.
 
 Both are measured alternately, so that a busy machine slows both. The home of the list is a new one in a temporary
-folder, warm: it has run a command before and knows a finished job.
+folder, warm: it has run a command before and knows a finished job. Its CPU time is told beside, which a busy machine
+slows less.
 """
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -37,7 +39,9 @@ def measure() -> dict[str, Any]:
         helps, passes = _help(environment)
         _warm(Path(folder), environment)
         seconds([LIVECALC, "jobs", "list"], environment)
+        before = _children_cpu()
         lists = [seconds([LIVECALC, "jobs", "list"], environment) for _ in range(LISTS)]
+        cpu = (_children_cpu() - before) / LISTS
     ratio = median(helps) / median(passes)
     figures = [
         _figure("livecalc --help / python -c pass", ratio, HELP_GOAL, "times"),
@@ -46,6 +50,7 @@ def measure() -> dict[str, Any]:
     detail = {
         "python_pass_median_s": round(median(passes), 4),
         "help_median_s": round(median(helps), 4),
+        "jobs_list_cpu_s": round(cpu, 3),
         "jobs_list_s": [round(value, 3) for value in lists],
         "python": sys.version.split()[0],
         "cores": os.cpu_count(),
@@ -68,6 +73,11 @@ def _warm(folder: Path, environment: dict[str, str]) -> None:
     """Give the home one finished job, of the smallest model that `bundle init` makes."""
     for arguments in (["bundle", "init", "tiny"], ["submit", "tiny", "--bucket", "warm", "--wait"]):
         subprocess.run([LIVECALC, *arguments], env=environment, cwd=folder, check=True, capture_output=True)
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _without_settings() -> dict[str, str]:

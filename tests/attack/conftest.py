@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-
 from attack.support.crew import Crew, open_crew
 
 

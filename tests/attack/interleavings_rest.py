@@ -1,17 +1,23 @@
 """What must hold in a home when all racers rest: nothing due is left, and what is remembered fits what was done."""
 
+import math
 from collections import Counter
 from collections.abc import AsyncGenerator
 
 import msgspec
-from attack.interleavings_verdict import Verdict, ends
+from attack.interleavings_verdict import Life, Verdict, ends
 from attack.interleavings_world import TENANTS, WITNESS, World, principal
 
 from livecalc.domain.errors import NotFound
 from livecalc.domain.jobs import JobState
 from livecalc.domain.namespaces import Status
+from livecalc.domain.timestamps import parse_timestamp
 from livecalc.lifecycle.manifest import Manifest
 from livecalc.records.book import JobBook
+from livecalc.records.model import FinishedRecord
+
+SETTLED = "went before it had ended"
+"""How a reaper records a job that stored no result, as no job does here."""
 
 
 async def flaws_at_rest(world: World, verdict: Verdict) -> AsyncGenerator[str]:
@@ -31,15 +37,26 @@ async def _left_over(world: World, _: Verdict) -> AsyncGenerator[str]:
 
 
 async def _jobs(world: World, verdict: Verdict) -> AsyncGenerator[str]:
-    """Every job of a reaped namespace whose submit was answered with success ended by itself, or was cancelled."""
+    """Every job whose submit was answered with success ended by itself, was cancelled, or lives with its namespace."""
     book, ended = JobBook(world.platform.blobs), ends(world.home / WITNESS)
-    for life in verdict.reaped:
+    for life in verdict.lives.values():
         for job in life.jobs & verdict.confirmed.keys():
             end = await book.finished(principal(verdict.confirmed[job]).tenant_key, job)
-            if end is None:
-                yield f"job {job} of {life.name} is not recorded as ended"
-            elif end.state is not JobState.CANCELLED and job not in ended:
-                yield f"job {job} of {life.name} was lost: {end.state} ({end.error})"
+            flaw = _wrong_end(life, end, by_itself=job in ended)
+            if flaw is not None:
+                yield f"job {job} of {life.name} {flaw}"
+
+
+def _wrong_end(life: Life, end: FinishedRecord | None, *, by_itself: bool) -> str | None:
+    if end is None:
+        return "is not recorded as ended" if life.deletions else None
+    if end.state is not JobState.CANCELLED and not by_itself:
+        return f"was lost: {end.state} ({end.error})"
+    recorded = parse_timestamp(end.finished_at)
+    claimed_at = math.floor(life.claim["at"]) if life.claim else math.inf
+    if SETTLED in (end.error or "") and (recorded is None or recorded.timestamp() < claimed_at):
+        return "was recorded as ended by its namespace's end before that had begun"
+    return None
 
 
 async def _withdrawn(world: World, verdict: Verdict) -> AsyncGenerator[str]:

@@ -19,6 +19,7 @@ from support.bundles import bundle, model_files
 from support.waiting import eventually
 
 from livecalc.bootstrap.service import open_platform
+from livecalc.domain.errors import Reaping
 from livecalc.domain.jobs import new_job_id
 from livecalc.domain.tenants import Principal
 from livecalc.jobs.service import SubmitRequest
@@ -134,3 +135,19 @@ async def test_a_damaged_record_is_named_in_the_archive_and_hides_no_other(platf
     [note] = manifest["notes"]
     assert f"job {damaged} is not settled: record jobs/{damaged}/finished.json cannot be read" in note
     assert f"job {cut} is left out: record jobs/{cut}/submitted.json cannot be read" in note
+
+
+async def test_a_reaper_that_comes_late_does_not_end_the_jobs_of_the_next_namespace(platform: Platform) -> None:
+    """Another took over its claim, and the bucket's id is used anew: found twice in 10,000 interleavings."""
+    old, _ = await platform.namespaces.create_namespace(ANA, "b", request_id="r")
+    await platform.namespaces.finalize_namespace(ANA, old.name, force=False, request_id="r")
+    await platform.reaper.sweep()
+    new, _ = await platform.namespaces.create_namespace(ANA, "b", request_id="r")
+    book = JobBook(platform.blobs)
+    submitted = submitted_record(new, new_job_id(await platform.cluster.now(), 7))
+    await book.open_job(ANA.tenant_key, submitted)
+
+    with pytest.raises(Reaping, match="another reaper was faster"):
+        await Collector(book, platform.cluster, platform.audit).settle(old)
+
+    assert await book.finished(ANA.tenant_key, submitted.job_id) is None

@@ -125,6 +125,8 @@ class Undertaking:
             if left_out:
                 raise Damaged("; ".join(left_out))
             head = await self._journal.head()
+        except Reaping:
+            raise
         except LivecalcError as error:
             if self._required:
                 raise

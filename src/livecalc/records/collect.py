@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from livecalc.audit.log import AuditLog
 from livecalc.cluster.port import Cluster, ClusterJob, PodRecord, Termination
-from livecalc.domain.errors import Damaged, NotFound
+from livecalc.domain.errors import Damaged, NotFound, Reaping
 from livecalc.domain.jobs import JobState
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.partitions import PartitionRecord, join_outputs
@@ -95,14 +95,16 @@ class Collector:
         """Finish every job of a namespace that is about to go; what still runs is recorded as failed.
 
         A job whose records are damaged is left as it is, with a notice. Asks for pods, not for jobs: the cleanup
-        worker has no right to read those.
+        worker has no right to read those. Raises Reaping when the namespace is gone.
         """
         ends: list[FinishedRecord] = []
         key = namespace.tenant_key
         pods = await self._cluster.list_pods(namespace.name)
         now = await self._cluster.now()
         await self.tidy(key, namespace.bucket_id, since=namespace.created_at)
-        for submitted in await self._book.jobs_of(key, namespace.bucket_id, since=namespace.created_at):
+        jobs = await self._book.jobs_of(key, namespace.bucket_id, since=namespace.created_at)
+        await self._see_it_there(namespace)
+        for submitted in jobs:
             try:
                 end = await self._book.finished(key, submitted.job_id)
                 if end is None:
@@ -114,6 +116,12 @@ class Collector:
             if end is not None:
                 ends.append(end)
         return ends
+
+    async def _see_it_there(self, namespace: NamespaceRecord) -> None:
+        """Raise Reaping unless a namespace is still there: then what was listed before is not of its successor's."""
+        present = await _unless_gone(self._cluster, namespace.name)
+        if present is None or present.uid != namespace.uid:
+            raise Reaping(f"namespace {namespace.name} is gone: another reaper was faster")
 
     async def tidy(self, tenant_key: str, bucket_id: str | None = None, *, since: datetime | None = None) -> None:
         """Forget jobs of a bucket, or of all, whose submit was killed before they were whole."""

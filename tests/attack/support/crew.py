@@ -13,10 +13,9 @@ from typing import get_args
 
 import anyio.to_thread
 import msgspec
-from msgspec import Struct
-
 from attack.support.steps import Death, Instant
 from attack.support.victim import Order
+from msgspec import Struct
 
 FULL = os.environ.get("LIVECALC_ATTACK") == "full"
 SHARE = 20
@@ -42,7 +41,7 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         command = [sys.executable, "-m", "attack.support.victim"]
-        env = {**os.environ, "PYTHONPATH": str(_TESTS)}
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_TESTS), os.environ.get("PYTHONPATH", "")])}
         self._processes = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) for _ in range(size)
         ]

@@ -9,6 +9,7 @@ import msgspec
 
 from livecalc.blobs.scratch import scratch_folder
 from livecalc.bootstrap.service import Adapters, assemble, open_adapters
+from livecalc.domain.errors import Unavailable
 from livecalc.domain.tenants import Principal
 from livecalc.jobs.service import SubmitRequest
 from livecalc.lifecycle.reaper import ReaperPolicy
@@ -57,6 +58,22 @@ async def submit(platform: Platform, home: Path) -> None:
     await platform.jobs.submit(ANA, request, request_id="submit")
 
 
+async def fail_to_submit(platform: Platform, home: Path) -> None:
+    """Submit to a cluster that does not take the job."""
+    try:
+        await submit(platform, home)
+    except Unavailable:
+        return
+    raise AssertionError("the cluster took the job")
+
+
+async def collect(platform: Platform, home: Path) -> None:
+    """Look at the newest job of the bucket, which has ended."""
+    del home
+    [job] = await platform.jobs.list_jobs(ANA, bucket_id=BUCKET)
+    assert job.state == "succeeded"
+
+
 async def recompute(platform: Platform, home: Path) -> None:
     """Recompute the newest job of the bucket."""
     del home
@@ -76,6 +93,8 @@ async def borrow(platform: Platform, home: Path) -> None:
 FLOWS: dict[str, Callable[[Platform, Path], Awaitable[None]]] = {
     "reap": reap,
     "submit": submit,
+    "failing submit": fail_to_submit,
+    "collect": collect,
     "recompute": recompute,
     "borrow": borrow,
 }

@@ -6,14 +6,15 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio.to_thread
 import msgspec
-from msgspec import Struct
-from support.bundles import CONFIG, bundle, model_files
-from support.processes import processes_with, until
-from support.waiting import eventually
-
 from attack.support.crew import Crew
 from attack.support.flows import ANA, BUCKET, BUNDLE, platform_at
+from msgspec import Struct
+from support.bundles import CONFIG, bundle, model_files
+from support.processes import processes_with
+from support.waiting import eventually
+
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.cluster.local import LocalCluster
 from livecalc.cluster.port import PodTemplate
@@ -66,7 +67,16 @@ async def used_site(folder: Path, *, partitions: int) -> AsyncGenerator[tuple[Si
         request = SubmitRequest(bucket_id=BUCKET, model_bundle_hash=pushed.model_bundle_hash, partitions=partitions)
         submitted = await platform.jobs.submit(ANA, request, request_id="first")
         yield site, platform, await finished(platform, submitted.job_id)
-    until(lambda: not processes_with(str(site.home)))
+    await at_rest(site)
+
+
+async def at_rest(site: Site) -> None:
+    """Wait until no process of a home is left: the node leaves when it has nothing to do."""
+
+    async def nobody() -> bool:
+        return not await anyio.to_thread.run_sync(processes_with, str(site.home))
+
+    await eventually(nobody)
 
 
 async def populate(home: Path) -> None:

@@ -16,6 +16,8 @@ from msgspec import Struct
 
 T = TypeVar("T")
 Instant = Literal["before", "after"]
+_SHOWN = 200
+"""Characters; what is longer is a record."""
 READS = {"now", "stat", "read", "read_log"}
 
 
@@ -109,4 +111,4 @@ def _show(value: object) -> str:
     if inspect.isasyncgen(value):
         return "<stream>"
     text = repr(value)
-    return text if len(text) < 200 else f"<{type(value).__name__}>"  # noqa: PLR2004  (long ones are records)
+    return text if len(text) < _SHOWN else f"<{type(value).__name__}>"

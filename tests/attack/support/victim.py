@@ -10,13 +10,16 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Any
 
 import msgspec
-from msgspec import Struct
-
 from attack.support.flows import FLOWS, platform_at
 from attack.support.steps import Death, Steps
+from lifecycle.taps import tap
+from msgspec import Struct
+
 from livecalc.bootstrap.service import Adapters
+from livecalc.domain.errors import Unavailable
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -56,12 +59,18 @@ def live(order: Order) -> int:
 
 async def _flow(flow: str, home: Path, steps: Steps) -> None:
     def wrap(adapters: Adapters) -> Adapters:
+        cluster = tap(adapters.cluster, _refuse_jobs) if flow == "failing submit" else adapters.cluster
         return msgspec.structs.replace(
-            adapters, cluster=steps.wrap(adapters.cluster, "cluster"), blobs=steps.wrap(adapters.blobs, "blobs")
+            adapters, cluster=steps.wrap(cluster, "cluster"), blobs=steps.wrap(adapters.blobs, "blobs")
         )
 
     async with platform_at(home, wrap=wrap) as platform:
         await FLOWS[flow](platform, home)
+
+
+def _refuse_jobs(method: str, _: tuple[Any, ...]) -> None:
+    if method == "create_job":
+        raise Unavailable("the cluster takes no jobs: try again later")
 
 
 def _write(trace: int, call: str) -> None:
