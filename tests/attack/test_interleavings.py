@@ -14,15 +14,19 @@ from attack.interleavings_rest import flaws_at_rest
 from attack.interleavings_verdict import judge
 from attack.interleavings_world import WITNESS, open_world
 from contracts.cluster_harness import wait_for_node_to_leave
-from lifecycle.stage import submitted_record
+from lifecycle.stage import open_stage, submitted_record
+from lifecycle.taps import tap
 from support.bundles import bundle, model_files
 from support.waiting import eventually
 
 from livecalc.bootstrap.service import open_platform
-from livecalc.domain.errors import Reaping
+from livecalc.cluster.port import JobSpec, PodTemplate
+from livecalc.domain.errors import Conflict, Reaping
 from livecalc.domain.jobs import new_job_id
+from livecalc.domain.receipts import ArchiveWaiver
 from livecalc.domain.tenants import Principal
 from livecalc.jobs.service import SubmitRequest
+from livecalc.lifecycle.activity import begin_submit, check_still_active, confirm_submit
 from livecalc.records.book import JobBook
 from livecalc.records.collect import ClusterView, Collector
 from livecalc.services import Platform
@@ -151,3 +155,41 @@ async def test_a_reaper_that_comes_late_does_not_end_the_jobs_of_the_next_namesp
         await Collector(book, platform.cluster, platform.audit).settle(old)
 
     assert await book.finished(ANA.tenant_key, submitted.job_id) is None
+
+
+@pytest.mark.parametrize("act", ["finalize", "reap"])
+async def test_a_job_that_is_created_while_others_look_for_jobs_is_seen(tmp_path: Path, act: str) -> None:
+    """Its submit began before they read the namespace, and was confirmed before they changed it."""
+    async with open_stage(tmp_path) as stage:
+        namespace = await stage.namespace("b")
+        await begin_submit(stage.cluster, namespace.name, namespace.uid, "j-1", await stage.cluster.now())
+
+        async def come_in_between(call: str, args: tuple[object, ...]) -> None:
+            if call == "patch_namespace" and not await stage.local.list_jobs(namespace.name):
+                template = PodTemplate(image="none", command=("sleep", "60"))
+                await stage.local.create_job(
+                    namespace.name, JobSpec(name="j-1", partitions=1, template=template, deadline_seconds=60)
+                )
+                await confirm_submit(stage.local, namespace.name, namespace.uid, "j-1")
+
+        manager = stage.with_parts(cluster=tap(stage.cluster, pause=come_in_between)).manager()
+        with pytest.raises(Conflict, match="j-1"):
+            if act == "finalize":
+                await manager.finalize_namespace(ANA, namespace.name, force=False, request_id="r")
+            else:
+                await manager.reap_namespace(ANA, namespace.name, bucket_id="b", force=False, request_id="r")
+        await check_still_active(stage.cluster, namespace.name, namespace.uid)
+
+
+async def test_a_submit_into_a_namespace_that_vanishes_is_told_to_come_back(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage:
+        namespace = await stage.namespace("b")
+        await stage.local.delete_namespace(namespace, ArchiveWaiver(namespace_uid=namespace.uid, reason="test"))
+
+        async def gone() -> bool:
+            return await stage.is_gone(namespace.name)
+
+        await eventually(gone)
+        stale = tap(stage.local)
+        with pytest.raises(Reaping, match="submit again"):
+            await confirm_submit(stale, namespace.name, namespace.uid, "j-1")

@@ -9,7 +9,7 @@ from attack.support.reaped import check, prepare
 from attack.support.steps import Death
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack]
-STEPS = 59
+STEPS = 60
 """Calls of ports that a sweep makes which reaps one bucket with a job of two pods, a foreign pod, and a volume."""
 SEED = 20_260_125
 

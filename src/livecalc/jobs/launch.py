@@ -18,7 +18,7 @@ from livecalc.domain.modelconfig import Config, order_nodes
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.tasks import GRANTS_ENV, PartitionTask, Task
 from livecalc.domain.timestamps import format_timestamp
-from livecalc.lifecycle.activity import begin_submit, check_still_active
+from livecalc.lifecycle.activity import begin_submit, check_still_active, confirm_submit
 from livecalc.records import paths
 from livecalc.records.book import JobBook
 from livecalc.records.model import PartitionPlan, SubmittedRecord
@@ -87,10 +87,10 @@ class Launcher:
         try:
             url = await self._task(tenant_key, record, now)
             await begin_submit(self._cluster, namespace.name, namespace.uid, record.job_id, now)
-            await self._create(record, url)
+            await self._create(namespace, record, url)
             await self._confirm(namespace, record)
         except LivecalcError:
-            await self._book.forget_job(tenant_key, record)
+            await self._withdraw(tenant_key, record)
             raise
         return record
 
@@ -174,7 +174,7 @@ class Launcher:
         await self._blobs.write(container, name, msgspec.json.encode(task))
         return await self._blobs.grant(container, name, Verb.READ, expires_at=expires_at, limit=_TASK_LIMIT)
 
-    async def _create(self, record: SubmittedRecord, url: str) -> None:
+    async def _create(self, namespace: NamespaceRecord, record: SubmittedRecord, url: str) -> None:
         template = PodTemplate(
             image=record.image,
             command=self._worker.command,
@@ -192,22 +192,24 @@ class Launcher:
             final_exits=FINAL_EXITS,
             deadline_seconds=record.deadline_seconds,
         )
-        await self._cluster.create_job(record.namespace, spec)
-
-    async def _confirm(self, namespace: NamespaceRecord, record: SubmittedRecord) -> None:
         try:
+            await self._cluster.create_job(record.namespace, spec)
+        except (NotFound, Conflict):
             await check_still_active(self._cluster, namespace.name, namespace.uid)
-            if await self._book.finished(namespace.tenant_key, record.job_id) is not None:
-                raise Conflict(f"job {record.job_id} was given up while its submit took too long: submit again")
-        except LivecalcError:
-            await self._withdraw(record)
             raise
 
-    async def _withdraw(self, record: SubmittedRecord) -> None:
+    async def _confirm(self, namespace: NamespaceRecord, record: SubmittedRecord) -> None:
+        await confirm_submit(self._cluster, namespace.name, namespace.uid, record.job_id)
+        if await self._book.finished(namespace.tenant_key, record.job_id) is not None:
+            raise Conflict(f"job {record.job_id} was given up while its submit took too long: submit again")
+
+    async def _withdraw(self, tenant_key: str, record: SubmittedRecord) -> None:
+        """Undo what was done. The job goes first: while it may be there, its record must stay to tell of it."""
         try:
             await self._cluster.delete_job(record.namespace, record.job_id)
         except NotFound:
-            return
+            pass
+        await self._book.forget_job(tenant_key, record)
 
 
 def _log_limit(limits: Mapping[str, int]) -> int:

@@ -4,11 +4,12 @@ Each is a compare-and-swap: whoever changed the namespace meanwhile is read firs
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from livecalc.cluster.port import Cluster
 from livecalc.domain.errors import Conflict, NotFound, PreconditionFailed, Reaping
-from livecalc.domain.namespaces import LAST_ACTIVITY, LAST_SUBMIT, NamespaceRecord, Status, is_ours
+from livecalc.domain.namespaces import LAST_ACTIVITY, LAST_JOB, LAST_SUBMIT, NamespaceRecord, Status, is_ours
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.lifecycle.plan import CLOCK_TOLERANCE
 
@@ -43,28 +44,31 @@ async def update_namespace_activity(cluster: Cluster, name: str, now: datetime) 
 async def begin_submit(cluster: Cluster, name: str, uid: str, job_id: str, now: datetime) -> NamespaceRecord:
     """Mark a namespace as used by a new job, before that job is created.
 
-    A reaper that has read the namespace before will fail its claim. After creating the job call `check_still_active`.
+    A reaper that has read the namespace before will fail its claim. After creating the job call `confirm_submit`.
     Raises Reaping (come back in a minute), Conflict (finalized), Unavailable.
     """
-    for attempt in range(_SUBMIT_TRIES):
-        record = await _read_active(cluster, name, uid)
+
+    def used(record: NamespaceRecord) -> dict[str, str]:
         last = record.last_activity
         ahead = last is not None and timedelta(0) < last - now <= CLOCK_TOLERANCE
         moment = last if ahead and last is not None else now
-        try:
-            return await cluster.patch_namespace(
-                record, annotations={LAST_ACTIVITY: format_timestamp(moment), LAST_SUBMIT: job_id}
-            )
-        except PreconditionFailed:
-            await _pause(attempt, job_id)
-    raise Conflict(f"namespace {name} is changed by too many others at once: submit again")
+        return {LAST_ACTIVITY: format_timestamp(moment), LAST_SUBMIT: job_id}
+
+    return await _patch_active(cluster, name, uid, job_id, used)
+
+
+async def confirm_submit(cluster: Cluster, name: str, uid: str, job_id: str) -> None:
+    """Note in a namespace that a job was created in it; only then is its submit a success.
+
+    Whoever looked for jobs before it was there, to finalize or to reap, and has not acted yet, will fail and look
+    again. Raises Reaping or Conflict when the namespace stopped taking work meanwhile, and Unavailable: the caller
+    then deletes the job, as a reaper may have listed the pods before it was there.
+    """
+    await _patch_active(cluster, name, uid, job_id, lambda _: {LAST_JOB: job_id})
 
 
 async def check_still_active(cluster: Cluster, name: str, uid: str) -> None:
-    """After a job was created: raise Reaping or Conflict when its namespace stopped taking work meanwhile.
-
-    The caller then deletes the job: a reaper may have listed the pods before it was there.
-    """
+    """Raise Reaping or Conflict when a namespace takes no work any more."""
     await _read_active(cluster, name, uid)
 
 
@@ -85,6 +89,18 @@ def refuse_inactive(record: NamespaceRecord) -> None:
         raise Conflict(f"bucket {record.bucket_id} is finalized and takes no work: use another bucket id")
     if record.status is not Status.ACTIVE:
         raise Conflict(f"the status annotation of namespace {record.name} is unreadable: ask who runs the platform")
+
+
+async def _patch_active(
+    cluster: Cluster, name: str, uid: str, job_id: str, changes: Callable[[NamespaceRecord], dict[str, str]]
+) -> NamespaceRecord:
+    for attempt in range(_SUBMIT_TRIES):
+        record = await _read_active(cluster, name, uid)
+        try:
+            return await cluster.patch_namespace(record, annotations=changes(record))
+        except (PreconditionFailed, NotFound):
+            await _pause(attempt, job_id)
+    raise Conflict(f"namespace {name} is changed by too many others at once: submit again")
 
 
 async def _read_active(cluster: Cluster, name: str, uid: str) -> NamespaceRecord:

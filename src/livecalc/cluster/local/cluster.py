@@ -126,10 +126,7 @@ class LocalCluster:
         if container != MAIN_CONTAINER or previous:
             instance = "previous instance of " if previous else ""
             raise NotFound(f"there is no {instance}container {container} in pod {pod} of namespace {namespace}")
-        try:
-            reader = await self._run(lambda: LogReader(self._home.pod(record.uid).log, follow=follow))
-        except FileNotFoundError as error:
-            raise NotFound(f"pod {pod} of namespace {namespace} has no log") from error
+        reader = await self._open_log(record, follow=follow)
         try:
             while True:
                 going_on = follow and await self._is_alive(record)
@@ -140,6 +137,17 @@ class LocalCluster:
                 await asyncio.sleep(_FOLLOW_SECONDS)
         finally:
             reader.close()
+
+    async def _open_log(self, record: PodRecord, *, follow: bool) -> LogReader:
+        while True:
+            alive = record.phase == "Running" and await self._is_alive(record)
+            try:
+                return await self._run(lambda: LogReader(self._home.pod(record.uid).log, follow=follow))
+            except FileNotFoundError as error:
+                if not alive:
+                    raise NotFound(f"pod {record.name} of namespace {record.namespace} has no log") from error
+            # A node marks a pod as running before it starts it, so that no kill between the two can start it twice.
+            await asyncio.sleep(_FOLLOW_SECONDS)
 
     async def annotate_pod(self, namespace: str, pod: str, annotations: Mapping[str, str]) -> None:
         """As the port says. Raises InvalidInput for what Kubernetes would not take."""
