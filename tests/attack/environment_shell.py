@@ -5,18 +5,27 @@ line of JSON.
 """
 
 import io
-import json
 import logging
 import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+import msgspec
+from msgspec import Struct
 
 from livecalc.cli import door
 
 OURS = ("LIVECALC_", "AZURE_", "JWT_", "ASSUMPTIONS_", "LOG_", "NO_COLOR", "FORCE_COLOR")
 """How the names of settings begin that a test must not inherit."""
+
+
+class Order(Struct, frozen=True):
+    """What a program that was started in an odd world is to do there."""
+
+    lines: list[list[str]]
+    settings: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,18 @@ class Said:
     @property
     def warnings(self) -> list[str]:
         """What else is on standard error besides the target, notes and progress."""
-        known = ("Target: ", "Error: ", "Packed ", "Watch: ", "Recomputing ", "Job ", "Run ", "Log: ", "Result: ")
+        known = (
+            "Target: ",
+            "Error: ",
+            "Packed ",
+            "Watch: ",
+            "Recomputing ",
+            "Job ",
+            "Run ",
+            "Log: ",
+            "Result: ",
+            "Submit: ",
+        )
         return [line for line in self.err.splitlines() if line and not line.startswith(known)]
 
 
@@ -81,9 +101,9 @@ def _text(stream: io.TextIOWrapper) -> str:
 
 
 def main(order: str) -> None:
-    wanted: dict[str, Sequence[Sequence[str]]] = json.loads(order)
-    said = [say(*line, **dict(wanted["settings"])) for line in wanted["lines"]]  # type: ignore[arg-type]
-    json.dump([each.__dict__ for each in said], sys.stdout)
+    wanted: Order = msgspec.json.decode(order, type=Order)
+    said = [say(*line, **wanted.settings) for line in wanted.lines]
+    sys.stdout.write(msgspec.json.encode(said).decode())
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ def _lost_updates(life: Life) -> Iterator[str]:
 def _wrong_patch(patch: Event) -> Iterator[str]:
     kind, status, changes = patch["kind"], patch["status"], patch["changes"]
     last = parse_timestamp(patch["last"] or "")
-    if kind in {"heartbeat", "submit", "finalize", "clock"} and status != "active":
+    if kind in {"heartbeat", "submit", "confirm", "finalize", "clock"} and status != "active":
         yield f"{kind} changed it while {status}"
     if last is None:
         yield f"{kind} found no last activity"

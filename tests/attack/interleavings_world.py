@@ -20,7 +20,7 @@ from livecalc.bootstrap.service import assemble, open_adapters
 from livecalc.cluster.local import LocalCluster, NodeSettings
 from livecalc.cluster.port import ClusterJob, JobSpec
 from livecalc.domain.errors import AlreadyExists, PreconditionFailed
-from livecalc.domain.namespaces import LAST_ACTIVITY, LAST_SUBMIT, STATUS, NamespaceRecord
+from livecalc.domain.namespaces import LAST_ACTIVITY, LAST_JOB, LAST_SUBMIT, STATUS, NamespaceRecord
 from livecalc.domain.receipts import ArchiveReceipt, ArchiveWaiver
 from livecalc.domain.tenants import Principal
 from livecalc.lifecycle.policy import ReaperPolicy
@@ -145,6 +145,8 @@ class WatchedCluster(LocalCluster):
 def _kind(changes: Mapping[str, str | None], remove_finalizer: str | None) -> str:
     """A reaper's patches are told apart by what they change; the others' by who makes them."""
     by = OPERATION.get()
+    if by == "submit" and LAST_JOB in changes:
+        return "confirm"
     if by == "submit" and LAST_SUBMIT not in changes:
         return "heartbeat"  # it found its bucket open already
     if by != "reaper":

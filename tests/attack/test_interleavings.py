@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -164,7 +164,7 @@ async def test_a_job_that_is_created_while_others_look_for_jobs_is_seen(tmp_path
         namespace = await stage.namespace("b")
         await begin_submit(stage.cluster, namespace.name, namespace.uid, "j-1", await stage.cluster.now())
 
-        async def come_in_between(call: str, args: tuple[object, ...]) -> None:
+        async def come_in_between(call: str, _: tuple[object, ...]) -> None:
             if call == "patch_namespace" and not await stage.local.list_jobs(namespace.name):
                 template = PodTemplate(image="none", command=("sleep", "60"))
                 await stage.local.create_job(
@@ -173,11 +173,12 @@ async def test_a_job_that_is_created_while_others_look_for_jobs_is_seen(tmp_path
                 await confirm_submit(stage.local, namespace.name, namespace.uid, "j-1")
 
         manager = stage.with_parts(cluster=tap(stage.cluster, pause=come_in_between)).manager()
+        acts: dict[str, Callable[[], Awaitable[object]]] = {
+            "finalize": lambda: manager.finalize_namespace(ANA, namespace.name, force=False, request_id="r"),
+            "reap": lambda: manager.reap_namespace(ANA, namespace.name, bucket_id="b", force=False, request_id="r"),
+        }
         with pytest.raises(Conflict, match="j-1"):
-            if act == "finalize":
-                await manager.finalize_namespace(ANA, namespace.name, force=False, request_id="r")
-            else:
-                await manager.reap_namespace(ANA, namespace.name, bucket_id="b", force=False, request_id="r")
+            await acts[act]()
         await check_still_active(stage.cluster, namespace.name, namespace.uid)
 
 

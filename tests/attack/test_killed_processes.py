@@ -27,7 +27,7 @@ from attack.support.commands import (
 from attack.support.crew import FULL, Crew
 from attack.support.flows import ANA, BUCKET, BUNDLE, platform_at
 from attack.support.homes import NAMESPACE, Site, finished, new_site
-from support.bundles import CONFIG, bundle, model_files
+from support.bundles import CONFIG, bundle, model_files, write_folder
 from support.processes import processes_with, until
 from support.waiting import eventually
 
@@ -97,8 +97,8 @@ def result_hash(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("moment", share(SUBMIT, 1))
 async def test_a_client_is_killed(crew: Crew, tmp_path: Path, moment: str, result_hash: str) -> None:
     site = new_site(tmp_path / "site")
-    model = str(site.folder / BUNDLE)
-    client = Command(site, "submit", model, "--bucket", BUCKET, "--partitions", "1", "--wait")
+    model = write_folder(tmp_path / "model", model_files())
+    client = Command(site, "submit", str(model), "--bucket", BUCKET, "--partitions", "1", "--wait")
     await anyio.to_thread.run_sync(kill_when, client, site, *SUBMIT[moment])
     await submitted.check(crew, site, result_hash)
 

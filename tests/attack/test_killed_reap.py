@@ -1,16 +1,19 @@
 """A cleanup worker killed at every step of a reap: the next sweep finishes it, with one archive and each audit once."""
 
+import random
 from functools import partial
 from pathlib import Path
 
 import pytest
-from attack.support.crew import Crew, choose
+from attack.support.crew import FULL, Crew, choose
 from attack.support.reaped import check, prepare
 from attack.support.steps import Death
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack]
 STEPS = 60
 """Calls of ports that a sweep makes which reaps one bucket with a job of two pods, a foreign pod, and a volume."""
+CLAIMED = 5
+"""The step that makes the claim."""
 SEED = 20_260_125
 
 
@@ -26,3 +29,23 @@ async def test_killed_at_every_step_of_a_reap(crew: Crew, tmp_path: Path) -> Non
         site.remove()
 
     await crew.each(deaths, attempt)
+
+
+async def test_whoever_goes_on_with_it_is_killed_too(crew: Crew, tmp_path: Path) -> None:
+    prepared = await prepare(tmp_path, crew, partial(crew.count, "reap", expected=STEPS), finalize=True)
+    chance = random.Random(SEED)  # noqa: S311  (a choice of tests)
+    # Before the claim there is nothing to go on with.
+    firsts = [Death(step=chance.randrange(CLAIMED, STEPS + 1), instant="after") for _ in range(60 if FULL else 2)]
+    seconds = {death: Death(step=chance.randrange(1, STEPS - 20), instant="after") for death in firsts}
+    print(f"reap, twice: {len(seconds)} pairs of deaths, seed {SEED}")  # noqa: T201  (the attack's figures)
+
+    async def attempt(death: Death) -> None:
+        site = prepared.site.copy(tmp_path / f"twice-{death.step}")
+        await crew.kill("reap", site.home, death)
+        # How far he comes depends on what the first one left to do.
+        life = await crew.live("resume", site.home, seconds[death])
+        assert life.killed or life.exit == 0
+        await check(crew, site, prepared)
+        site.remove()
+
+    await crew.each(list(seconds), attempt)

@@ -9,7 +9,7 @@ from attack.support.steps import Death
 from attack.support.submitted import check, compute
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack]
-STEPS = {"submit": 26, "failing submit": 28}
+STEPS = {"submit": 27, "failing submit": 29}
 """Calls of ports that the submit of a bundle file makes, on a home that nobody has used."""
 SEED = 20_260_126
 

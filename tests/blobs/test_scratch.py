@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from livecalc.blobs.scratch import scratch_folder
+from livecalc.blobs.scratch import plain_scratch_folder, scratch_folder
 
 pytestmark = pytest.mark.anyio
 HOLDER = """
@@ -45,12 +45,22 @@ async def test_a_folder_goes_with_its_block() -> None:
     assert not folder.exists()
 
 
+def test_a_folder_without_a_loop() -> None:
+    with plain_scratch_folder() as folder:
+        (folder / "copy").write_bytes(b"x")
+    assert not folder.exists()
+
+
 async def test_a_folder_goes_when_its_block_fails() -> None:
     made: list[Path] = []
-    with pytest.raises(ValueError, match="no"):
+
+    async def fail() -> None:
         async with scratch_folder() as folder:
             made.append(folder)
             raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await fail()
     assert [path.exists() for path in made] == [False]
 
 

@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from livecalc.api.call import Site
 from livecalc.api.problems import expected, internal, problem
 from livecalc.domain.errors import Unauthenticated
+from livecalc.telemetry.notices import collected_notices
+from livecalc.wire.notices import HEADER, write_notices
 
 REQUEST_ID = "livecalc.request_id"
 PRINCIPAL = "livecalc.principal"
@@ -36,7 +38,10 @@ class FrontDoor:
             await self._app(scope, receive, send)
             return
         scope[REQUEST_ID] = _request_id(scope)
-        reply = _Reply(send, scope[REQUEST_ID])
+        with collected_notices() as notices:
+            await self._serve(scope, receive, _Reply(send, scope[REQUEST_ID], notices))
+
+    async def _serve(self, scope: Scope, receive: Receive, reply: "_Reply") -> None:
         begin = time.monotonic()
         try:
             await self._app(scope, receive, reply.send)
@@ -83,11 +88,12 @@ class Authentication:
 
 
 class _Reply:
-    """Passes messages on with our headers, and remembers the status."""
+    """Passes messages on with our headers and what was noticed before it began, and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, notices: list[str]) -> None:
         self._send = send
         self._headers = [*_HEADERS, (b"x-request-id", request_id.encode("ascii"))]
+        self._notices = notices
         self.status = 0
 
     async def send(self, message: Message) -> None:
@@ -95,7 +101,9 @@ class _Reply:
             self.status = message["status"]
             given = list(message.get("headers", []))
             names = {name for name, _ in given}
-            message = {**message, "headers": given + [pair for pair in self._headers if pair[0] not in names]}
+            ours = [pair for pair in self._headers if pair[0] not in names]
+            warnings = [(HEADER.encode(), value.encode()) for value in write_notices(self._notices)]
+            message = {**message, "headers": given + ours + warnings}
         await self._send(message)
 
 

@@ -66,7 +66,16 @@ class Chain:
         return True
 
     async def head(self) -> Head:
-        """Find the end: onwards from where it was last seen in steps that double, then halve. Raises as `read`."""
+        """Find the end. Raises as `read`."""
+        end = await self._end()
+        if end > self._seen.sequence:
+            head = Head(end, (await self.read(end)).hash)
+            if end > self._seen.sequence:  # an append may have seen more meanwhile
+                self._seen = head
+        return self._seen
+
+    async def _end(self) -> int:
+        """The last number in sequence: onwards from where it was last seen in steps that double, then halve."""
         low, step = self._seen.sequence, 1
         while await self._exists(low + step):
             low += step
@@ -75,15 +84,11 @@ class Chain:
             step //= 2
             if await self._exists(low + step):
                 low += step
-        if low > self._seen.sequence:
-            head = Head(low, (await self.read(low)).hash)
-            if low > self._seen.sequence:  # an append may have seen more meanwhile
-                self._seen = head
-        return self._seen
+        return low
 
     async def last(self) -> int:
         """The largest number there is; beyond the head when a record between was deleted."""
-        last = (await self.head()).sequence
+        last = await self._end()
         async for info in self._blobs.list_blobs(self.container, after=blob_name(last)):
             last = int(info.name) if info.name.isdecimal() else last
         return last
@@ -97,6 +102,8 @@ class Chain:
             await self._blobs.stat(self.container, blob_name(sequence))
         except NotFound:
             return False
+        except Damaged:
+            return True  # its number is taken, whatever became of it
         return True
 
     async def _find_like(self, record: AuditRecord, start: int, end: int, since: str) -> AuditRecord | None:

@@ -13,9 +13,10 @@ from livecalc.audit.chain import Chain
 from livecalc.audit.check import check_chain
 from livecalc.blobs.port import BlobStore
 from livecalc.domain.audit import AuditRecord
-from livecalc.domain.errors import LivecalcError, NotFound, Unavailable
+from livecalc.domain.errors import Damaged, LivecalcError, NotFound, Unavailable
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import format_timestamp
+from livecalc.telemetry.notices import notice
 from livecalc.wire.diagnostics import AuditVerification
 
 Policy = Literal["required", "best-effort"]
@@ -150,9 +151,9 @@ class AuditLog:
         return f"{head.sequence}:{head.hash}" if head.sequence else None
 
     async def read(self, tenant_id: str, *, since: datetime | None = None, limit: int = 100) -> list[AuditRecord]:
-        """Return at most `limit` records from `since` on, newest first. Raises Unavailable, Damaged.
+        """Return at most `limit` records from `since` on, newest first. Raises Unavailable.
 
-        A missing record is passed over, as the numbers show; `verify` says what is wrong.
+        A missing record is passed over, as the numbers show, a damaged one with a notice; `verify` says what is wrong.
         """
         chain = self._chain(tenant_id)
         first = "" if since is None else format_timestamp(since)
@@ -162,6 +163,9 @@ class AuditLog:
             try:
                 record = await chain.read(sequence)
             except NotFound:
+                continue
+            except Damaged as error:
+                notice(f"audit record {sequence} is left out: {error.detail}")
                 continue
             if len(found) == limit or record.timestamp < horizon:
                 break

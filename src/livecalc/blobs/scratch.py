@@ -7,11 +7,9 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-
-from anyio import CancelScope, to_thread
 
 _PREFIX = "livecalc-scratch-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -22,12 +20,24 @@ _swept: set[str] = set()
 @asynccontextmanager
 async def scratch_folder() -> AsyncGenerator[Path]:
     """Have a folder while the block lasts, made and removed off the loop. Raises OSError."""
+    from anyio import CancelScope, to_thread
+
     folder = await to_thread.run_sync(_Scratch)
     try:
         yield folder.path
     finally:
         with CancelScope(shield=True):
             await to_thread.run_sync(folder.remove)
+
+
+@contextmanager
+def plain_scratch_folder() -> Generator[Path]:
+    """The same where there is no loop."""
+    folder = _Scratch()
+    try:
+        yield folder.path
+    finally:
+        folder.remove()
 
 
 class _Scratch:

@@ -58,7 +58,10 @@ class BundleStore:
         return f"bundles-{tenant_key}"
 
     async def push(self, tenant_key: str, path: Path) -> PushedBundle:
-        """Verify the bundle in a file and store it. Raises InvalidInput, TooLarge, NotFound as `verify` does."""
+        """Verify the bundle in a file and store it. Raises InvalidInput, TooLarge, NotFound as `verify` does.
+
+        Raises Damaged when it is there already, but not with the bytes that it should have.
+        """
         bundle = await to_thread.run_sync(verify, path, self._limits)
         digest = bundle.model_bundle_hash
         try:
@@ -66,6 +69,7 @@ class BundleStore:
             created = True
         except AlreadyExists:
             created = False
+            await self.describe(tenant_key, digest)
         self._remember(digest, bundle.config)
         return PushedBundle(model_bundle_hash=digest, size=bundle.size, config=bundle.config, created=created)
 
@@ -100,7 +104,10 @@ class BundleStore:
                 await file.write(chunk)
         if found.hexdigest() != digest:
             await AsyncPath(target).unlink()
-            raise Damaged(f"the stored bundle {digest} is damaged: its bytes hash to {found.hexdigest()}")
+            raise Damaged(
+                f"the stored bundle {digest} is damaged, its bytes hash to {found.hexdigest()[:12]}: restore it, or "
+                f"delete it from {self.container(tenant_key)} and push it again"
+            )
 
     async def resolve(self, tenant_key: str, prefix: str) -> str:
         """Complete the first digits (8 or more) of a hash. Raises NotFound, InvalidInput (several, or no hex)."""

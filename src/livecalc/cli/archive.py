@@ -10,7 +10,7 @@ from msgspec import Struct
 from livecalc.cli.files import save_quietly
 from livecalc.cli.format import count, moment
 from livecalc.cli.views.archives import show_archive
-from livecalc.domain.errors import Damaged, NotFound
+from livecalc.domain.errors import Damaged, NotFound, Unavailable
 from livecalc.domain.timestamps import parse_timestamp
 from livecalc.lifecycle.manifest import BlobEntry, Manifest, PodViolations
 from livecalc.lifecycle.places import MANIFEST, VIOLATIONS
@@ -105,6 +105,8 @@ def _deleted(client: "Client", manifest: Manifest) -> str:
         namespace = client.namespace(manifest.namespace)
     except NotFound:
         return "namespace gone"
+    except (Damaged, Unavailable) as error:
+        return f"not known: {error.detail}"
     archived, created = parse_timestamp(manifest.archived_at), parse_timestamp(namespace.created_at)
     if archived is not None and created is not None and created >= archived:
         return f"namespace gone; the bucket has a new one since {moment(namespace.created_at)}"

@@ -1,7 +1,6 @@
 """From what a person calls a model (a folder, an example, a file, a hash) to a bundle."""
 
 import re
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ def bring(client: "Client", model: str) -> str:
 @contextmanager
 def bundle_of(model: str) -> "Generator[VerifiedBundle]":
     """Verify a bundle's file, or pack a folder or example for as long as the block lasts."""
+    from livecalc.blobs.scratch import plain_scratch_folder
     from livecalc.bundles.examples import model_folder
     from livecalc.bundles.pack import pack
     from livecalc.bundles.verify import verify
@@ -41,8 +41,8 @@ def bundle_of(model: str) -> "Generator[VerifiedBundle]":
         yield verify(path, limits())
         return
     folder = model_folder(model)
-    with tempfile.TemporaryDirectory(prefix="livecalc-pack-") as scratch:
-        packed = pack(folder, Path(scratch) / "model.zip", limits=limits())
+    with plain_scratch_folder() as scratch:
+        packed = pack(folder, scratch / "model.zip", limits=limits())
         note(f"Packed  {describe(packed)}")
         for sentence in packed.notes:
             note(f"Note    {sentence}")

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import httpx
 import msgspec
@@ -54,6 +54,10 @@ class Client:
     def __repr__(self) -> str:
         return f"<livecalc client of {self.target}>"
 
+    def tell_notices(self, tell: Callable[[str], None]) -> None:
+        """Have the sentences that say what was left out of an answer go to `tell`; else they are logged."""
+        self._http.tell = tell
+
     def close(self) -> None:
         """Let go of connections; a platform in this process is closed."""
         self._client.close()
@@ -64,7 +68,7 @@ class Client:
 
     def push(self, model: str | Path) -> BundlePushed:
         """Upload a bundle file, or a model's folder or an example's name, which is packed first."""
-        with ExitStack() as stack, self._bundle(Path(model), stack).open("rb") as file:
+        with self._bundle(Path(model)) as file:
             headers = {"Content-Type": media.BUNDLE}
             return self._http.post_body(path("bundles"), BundlePushed, content=file, headers=headers)
 
@@ -235,21 +239,23 @@ class Client:
     def _model(self, model: str | Path, stack: ExitStack) -> tuple[str, Any]:
         if not Path(model).exists() and _is_hash(str(model)):
             return "model_bundle_hash", (None, str(model).lower())
-        file = stack.enter_context(self._bundle(Path(model), stack).open("rb"))
+        file = stack.enter_context(self._bundle(Path(model)))
         return "bundle", ("bundle.zip", file, media.BUNDLE)
 
-    def _bundle(self, model: Path, stack: ExitStack) -> Path:
+    def _bundle(self, model: Path) -> IO[bytes]:
+        """Open a bundle's file, or pack a folder; what was packed has no name any more, so that no kill leaves it."""
         if model.is_file():
-            return model
+            return model.open("rb")
         if self._pack is None:
             raise InvalidInput(f"{str(model)[:80]!r} is no bundle file and no hash, and this client packs no folders")
-        try:
-            scratch = stack.enter_context(TemporaryDirectory[str](prefix="livecalc-pack-"))
-        except OSError as error:
-            raise Unavailable(f"{model} cannot be packed: {error.strerror}") from None
-        target = Path(scratch, "bundle.zip")
-        self._pack(model, target)
-        return target
+        with ExitStack() as stack:
+            try:
+                scratch = stack.enter_context(TemporaryDirectory[str](prefix="livecalc-pack-"))
+            except OSError as error:
+                raise Unavailable(f"{model} cannot be packed: {error.strerror}") from None
+            target = Path(scratch, "bundle.zip")
+            self._pack(model, target)
+            return target.open("rb")
 
 
 def _is_hash(text: str) -> bool:

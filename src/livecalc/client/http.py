@@ -1,8 +1,10 @@
 """Requests whose answers are wire values, and whose failures are the errors of the domain."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -12,6 +14,7 @@ import msgspec
 from livecalc.domain import errors
 from livecalc.domain.errors import InvalidInput, LivecalcError, Unavailable
 from livecalc.domain.timestamps import format_timestamp
+from livecalc.wire.notices import HEADER, read_notice
 from livecalc.wire.problems import Problem, error_class
 
 T = TypeVar("T")
@@ -34,6 +37,7 @@ _BY_STATUS: Mapping[int, type[LivecalcError]] = {
 }
 """For problems whose `type` says nothing to us, and for answers that are none of our server."""
 _ERROR_BYTES = 64 << 10
+_log = logging.getLogger("livecalc.client")
 
 
 class Http:
@@ -42,6 +46,8 @@ class Http:
     def __init__(self, http: httpx.Client, name: str) -> None:
         self._http = http
         self._name = name
+        self.tell: Callable[[str], None] = partial(_log.warning, "%s")
+        """What is done with the sentences that say what was left out of an answer."""
 
     def get(self, path: str, kind: type[T], **params: Param) -> T:
         """GET a wire value."""
@@ -94,6 +100,10 @@ class Http:
             raise Unavailable(f"the client of {self._name} is closed: connect again")
         response = self._http.send(request, stream=True)
         try:
+            for value in response.headers.get_list(HEADER):
+                sentence = read_notice(value)
+                if sentence is not None:
+                    self.tell(sentence)
             if not response.is_success:
                 raise self._error(response)
             yield response

@@ -5,6 +5,7 @@ Each step can be repeated, and a process killed between two leaves a job that `r
 
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -205,10 +206,8 @@ class Launcher:
 
     async def _withdraw(self, tenant_key: str, record: SubmittedRecord) -> None:
         """Undo what was done. The job goes first: while it may be there, its record must stay to tell of it."""
-        try:
+        with suppress(NotFound):
             await self._cluster.delete_job(record.namespace, record.job_id)
-        except NotFound:
-            pass
         await self._book.forget_job(tenant_key, record)
 
 

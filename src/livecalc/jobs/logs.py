@@ -6,11 +6,12 @@ from contextlib import aclosing
 import anyio
 
 from livecalc.cluster.port import Cluster, PodRecord
-from livecalc.domain.errors import NotFound
+from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.tenants import Principal
 from livecalc.lifecycle.diagnostics import Diagnostics
 from livecalc.records.collect import Collector
 from livecalc.records.model import SubmittedRecord
+from livecalc.telemetry.notices import notice
 
 _POLL = 0.1
 
@@ -61,9 +62,18 @@ class JobLogs:
         logs = await self._diagnostics.logs_of_job(principal, submitted.bucket_id, submitted.job_id)
         if not logs:
             raise NotFound(f"job {submitted.job_id} has no log yet, and no archive has one")
-        for pod, path in logs:
+        # All are looked at before the first byte: later an error could only break the answer off.
+        for pod, path in [log for log in logs if await self._is_whole(principal, *log)]:
             async for chunk in _headed(pod, self._of_blob(principal, path), heads=heads):
                 yield chunk
+
+    async def _is_whole(self, principal: Principal, pod: str, path: str) -> bool:
+        try:
+            await self._diagnostics.stat_blob(principal, path)
+        except (NotFound, Damaged) as error:
+            notice(f"the log of pod {pod} is left out: {error.detail}")
+            return False
+        return True
 
     async def _of_blob(self, principal: Principal, path: str) -> AsyncGenerator[bytes, None]:
         async for chunk in self._diagnostics.read_blob(principal, path):

@@ -40,6 +40,10 @@ async def read_arrays(
                 arrays = await anyio.to_thread.run_sync(_read_partition, path, submitted.results)
         except NotFound:
             raise Damaged(f"job {submitted.job_id} cannot be read: result blob {blob} is missing") from None
+        except Damaged as error:
+            raise Damaged(
+                f"job {submitted.job_id} cannot be read: result blob {blob} is damaged: {error.detail}"
+            ) from None
         for name, array in arrays.items():
             parts[name].append(array)
     return {name.removeprefix(RESULTS): np.concatenate(arrays) for name, arrays in parts.items()}

@@ -12,7 +12,7 @@ from livecalc.audit.log import AuditLog
 from livecalc.bundles.store import BundleStore
 from livecalc.cluster.port import Cluster
 from livecalc.domain.buckets import check_bucket_id
-from livecalc.domain.errors import Conflict, InvalidInput, NotFound
+from livecalc.domain.errors import Conflict, Damaged, InvalidInput, NotFound
 from livecalc.domain.jobs import JobState, check_job_id
 from livecalc.domain.retention import Retention
 from livecalc.domain.tenants import Principal
@@ -25,6 +25,7 @@ from livecalc.lifecycle.namespaces import NamespaceManager
 from livecalc.records.book import JobBook
 from livecalc.records.collect import Collector
 from livecalc.records.model import FinishedRecord, SubmittedRecord
+from livecalc.telemetry.notices import notice
 from livecalc.wire.jobs import Job, Result, Submitted
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Jobs:
         prefix: str = "",
         limit: int = 100,
     ) -> list[Job]:
-        """List jobs, newest first; `prefix` is how their ids begin."""
+        """List jobs, newest first; `prefix` is how their ids begin. Damaged ones are left out with a notice."""
         found: list[Job] = []
         async with aclosing(self._book.newest_first(principal.tenant_key, bucket_id, job_prefix=prefix)) as records:
             async for submitted in records:
@@ -137,7 +138,11 @@ class Jobs:
                     break
                 if submitted.tenant_id != principal.tenant_id or not _has_labels(submitted, labels or {}):
                     continue
-                job = await self._view(principal, submitted)
+                try:
+                    job = await self._view(principal, submitted)
+                except Damaged as error:
+                    notice(f"job {submitted.job_id} is left out: {error.detail}")
+                    continue
                 if state is None or job.state == state:
                     found.append(job)
         return found
@@ -190,11 +195,15 @@ class Jobs:
         return await self._view(principal, submitted)
 
     async def audit_heads(self, principal: Principal) -> list[str]:
-        """The heads of the tenant's audit chain that the records of ended jobs hold."""
+        """The heads of the tenant's audit chain that the records of ended jobs hold; damaged ones with a notice."""
         heads: list[str] = []
         async with aclosing(self._book.newest_first(principal.tenant_key)) as records:
             async for submitted in records:
-                finished = await self._book.finished(principal.tenant_key, submitted.job_id)
+                try:
+                    finished = await self._book.finished(principal.tenant_key, submitted.job_id)
+                except Damaged as error:
+                    notice(f"job {submitted.job_id} is left out: {error.detail}")
+                    continue
                 if finished is not None and finished.audit_head is not None:
                     heads.append(finished.audit_head)
         return heads
@@ -204,7 +213,10 @@ class Jobs:
         await self._collector.tidy(tenant_key)
         running = 0
         for submitted in await self._book.jobs(tenant_key):
-            running += await self._collector.collect(tenant_key, submitted) is None
+            try:
+                running += await self._collector.collect(tenant_key, submitted) is None
+            except Damaged as error:
+                notice(f"job {submitted.job_id} is left out: {error.detail}")
         return running
 
     async def _stop(self, submitted: SubmittedRecord) -> None:

@@ -16,6 +16,7 @@ from livecalc.lifecycle.manifest import Manifest, PodViolations, read_manifest
 from livecalc.lifecycle.places import MANIFEST, VIOLATIONS, Place, bucket_places, is_archive_timestamp
 from livecalc.lifecycle.receipt import difference
 from livecalc.lifecycle.streams import closing
+from livecalc.telemetry.notices import notice
 from livecalc.wire.diagnostics import Archive, ArchiveVerification
 
 _AT_ONCE = 8
@@ -146,10 +147,17 @@ class Diagnostics:
             names = [info.name async for info in listing if info.name.endswith(f"/{MANIFEST}")]
             places += [Place(container=top.container, folder=name.removesuffix(MANIFEST)) for name in names]
 
-        async def read(place: Place) -> Manifest:
-            return (await read_manifest(self._blobs, place))[0]
+        async def read(place: Place) -> Manifest | None:
+            try:
+                return (await read_manifest(self._blobs, place))[0]
+            except NotFound:
+                return None  # its retention has ended meanwhile
+            except Damaged as error:
+                notice(f"archive {place.folder.rstrip('/')} is left out: {error.detail}")
+                return None
 
-        return await map_bounded(read, places, at_once=_AT_ONCE)
+        found = await map_bounded(read, places, at_once=_AT_ONCE)
+        return [manifest for manifest in found if manifest is not None]
 
 
 def _in_order(manifest: Manifest) -> tuple[str, str, str]:

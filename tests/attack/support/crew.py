@@ -20,7 +20,8 @@ from msgspec import Struct
 FULL = os.environ.get("LIVECALC_ATTACK") == "full"
 SHARE = 20
 """Without `LIVECALC_ATTACK=full` one in so many places is tried, besides the first and the last."""
-_TESTS = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[2]
+"""Where victims import from."""
 
 
 class Life(Struct, frozen=True, kw_only=True):
@@ -41,7 +42,7 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         command = [sys.executable, "-m", "attack.support.victim"]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_TESTS), os.environ.get("PYTHONPATH", "")])}
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
         self._processes = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) for _ in range(size)
         ]

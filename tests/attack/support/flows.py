@@ -92,6 +92,7 @@ async def borrow(platform: Platform, home: Path) -> None:
 
 FLOWS: dict[str, Callable[[Platform, Path], Awaitable[None]]] = {
     "reap": reap,
+    "resume": reap,
     "submit": submit,
     "failing submit": fail_to_submit,
     "collect": collect,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from attack.support.flows import FLOWS, platform_at
+from attack.support.flows import FLOWS, HASTY, PATIENT, platform_at
 from attack.support.steps import Death, Steps
 from lifecycle.taps import tap
 from msgspec import Struct
@@ -64,7 +64,7 @@ async def _flow(flow: str, home: Path, steps: Steps) -> None:
             adapters, cluster=steps.wrap(cluster, "cluster"), blobs=steps.wrap(adapters.blobs, "blobs")
         )
 
-    async with platform_at(home, wrap=wrap) as platform:
+    async with platform_at(home, wrap=wrap, policy=HASTY if flow == "resume" else PATIENT) as platform:
         await FLOWS[flow](platform, home)
 
 

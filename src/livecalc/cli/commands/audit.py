@@ -56,6 +56,7 @@ def verify_command(ctx: click.Context, heads: tuple[str, ...], *, as_json: bool)
         # The head is given in full: it is what people note elsewhere.
         emit(good(f"{count(found.records, 'record')} as they were written, head {found.head or NONE}"))
     else:
-        emit(bad(f"record {found.first_bad} does not hold: {found.reason}"))
+        what = "the record" if found.first_bad is None else f"record {found.first_bad}"
+        emit(bad(f"{what} does not hold: {found.reason}"))
     if not found.holds:
         ctx.exit(_CHECK_FAILED)

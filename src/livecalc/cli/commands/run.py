@@ -1,9 +1,7 @@
 """`livecalc run`: compute a model on this machine, without a platform."""
 
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -34,14 +32,15 @@ def command(model: str, scenarios: int | None, *, as_json: bool) -> None:
     """
     import msgspec
 
+    from livecalc.blobs.scratch import plain_scratch_folder
     from livecalc.bundles.open import open_bundle
     from livecalc.cli.compute import compute
     from livecalc.cli.model import bundle_of, limits
     from livecalc.cli.progress import scenarios as progress
 
     start = time.monotonic()
-    with bundle_of(model) as bundle, tempfile.TemporaryDirectory(prefix="livecalc-run-") as name:
-        folder, scratch = Path(name, "bundle"), Path(name, "scratch")
+    with bundle_of(model) as bundle, plain_scratch_folder() as place:
+        folder, scratch = place / "bundle", place / "scratch"
         scratch.mkdir()
         config = open_bundle(bundle.path, folder, limits())
         if scenarios is not None:

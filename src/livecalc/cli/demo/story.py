@@ -1,6 +1,5 @@
 """The story: seven steps in the life of one bucket, each told with its figures. What it begins, it ends."""
 
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,12 +46,13 @@ class Story:
 
     def tell(self) -> dict[str, Any]:
         """Tell it from the first step to the last, and return its figures. Ctrl-C and errors end the bucket, too."""
+        from livecalc.blobs.scratch import plain_scratch_folder
         from livecalc.bundles.examples import find_example
 
         example = find_example(EXAMPLE)
         try:
-            with tempfile.TemporaryDirectory(prefix="livecalc-demo-") as scratch, ClosedForm(example) as closed_form:
-                bundle = self._pack(example, Path(scratch))
+            with plain_scratch_folder() as scratch, ClosedForm(example) as closed_form:
+                bundle = self._pack(example, scratch)
                 job_id = self._submit(bundle)
                 self._run(job_id, closed_form)
             self._finalize()

@@ -105,7 +105,7 @@ def _check_version(home: Home, connection: Connection) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION:
-        raise Damaged(f"{home.database} is no cluster's database; restore it, or move it away to start anew")
+        raise Damaged(f"{home.database} is no cluster's database; restore it, or move {home.root} away to start anew")
     if version != VERSION:
         raise Unavailable(
             f"{home.database} has schema version {version} and this livecalc knows {VERSION} only; "
@@ -116,7 +116,7 @@ def _check_version(home: Home, connection: Connection) -> None:
 def _explain(error: sqlite3.Error, home: Home) -> LivecalcError:
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return Damaged(f"{home.database} is damaged ({error}); restore it, or move it away to start anew")
+        return Damaged(f"{home.database} is damaged ({error}); restore it, or move {home.root} away to start anew")
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return Unavailable(f"{home.database} cannot be written ({error}); set LIVECALC_HOME to a folder of yours")
     if code == sqlite3.SQLITE_FULL:

@@ -1,0 +1,67 @@
+"""A home with a past: a reaped bucket with an archive, a living one, a job in each; made once, copied for each test."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from attack.environment_shell import Said, say
+from contracts.cluster_harness import wait_for_node_to_leave
+from support.bundles import model_files, write_folder
+
+
+@dataclass(frozen=True)
+class Lived:
+    """A home, and what is in it."""
+
+    home: Path
+    model: Path
+    """The model's folder."""
+    old: str
+    """The job of bucket `old`, which is archived and gone."""
+    new: str
+    """The job of bucket `new`, which lives."""
+
+    def say(self, line: str, **settings: str) -> Said:
+        """Run a command line on this home; OLD, NEW and MODEL stand for the jobs and the model."""
+        words = {"OLD": self.old, "NEW": self.new, "MODEL": str(self.model)}
+        return say(*(words.get(word, word) for word in line.split()), LIVECALC_HOME=str(self.home), **settings)
+
+    def copy(self, folder: Path) -> "Lived":
+        """The same home elsewhere."""
+        # The bell is a named pipe, which copytree cannot copy; a node makes its own.
+        shutil.copytree(self.home, folder, ignore=shutil.ignore_patterns("node.bell"))
+        return Lived(folder, self.model, self.old, self.new)
+
+    def find(self, pattern: str) -> Path:
+        """The first file of a pattern, in which OLD and NEW stand for the jobs."""
+        return min(self.home.glob(pattern.replace("OLD", self.old).replace("NEW", self.new)))
+
+
+@contextmanager
+def memory_folder() -> Generator[Path]:
+    """A folder in memory where there is such a place: many homes are copied."""
+    memory = Path("/dev/shm")  # noqa: S108  (a new folder with a random name)
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
+def live(folder: Path) -> Lived:
+    """Make the home by commands, as a person would."""
+    home, model = folder / "home", write_folder(folder / "model", model_files())
+    lived = Lived(home, model, "", "")
+    for line in (
+        "submit MODEL --bucket old --wait --name first",
+        "namespaces finalize old",
+        "cleanup",
+        "submit MODEL --bucket new --wait --name second",
+    ):
+        said = lived.say(line)
+        assert said.code == 0, said
+    jobs = json.loads(lived.say("jobs list --json").out)
+    wait_for_node_to_leave(home / "cluster")
+    return Lived(home, model, jobs[1]["job_id"], jobs[0]["job_id"])
