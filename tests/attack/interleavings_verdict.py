@@ -24,6 +24,7 @@ REASONS = {
         "Reaping: bucket * is being reaped: come back in a minute, its id is free again then",
         "Reaping: namespace livecalc-bucket-* was reaped meanwhile: submit again",
         "Conflict: bucket * is finalized and takes no work: use another bucket id",
+        "Conflict: job * was cancelled while its submit was under way: submit again",
     },
     "heartbeat": {"NotFound: there is no namespace livecalc-bucket-*"},
     "finalize": {

@@ -26,13 +26,6 @@ def submitted(livecalc: LiveCalc, model: str, *options: str, code: int = 0) -> d
     return job
 
 
-def reaped_in_time(livecalc: LiveCalc, bucket: str) -> None:
-    """Reap a bucket whose jobs have ended; their workers may take a moment more."""
-    end = time.monotonic() + 20
-    while (ended := livecalc("namespaces", "reap", bucket)).returncode:
-        assert time.monotonic() < end, ended.stderr
-
-
 @pytest.fixture
 def waiting(livecalc: LiveCalc, tiny: Tiny) -> str:
     """A job that computes until it is cancelled."""
@@ -125,7 +118,7 @@ def test_the_summary_of_a_wait_and_what_is_there_after_the_reap(livecalc: LiveCa
     assert ended.stderr.startswith("Target: local, ")
     job_id = re.findall(r"j-[0-9a-z]{12}", ended.stderr)[0]
 
-    reaped_in_time(livecalc, "q4")
+    assert livecalc("namespaces", "reap", "q4").returncode == 0  # at once: an ended job keeps nothing alive
     assert "namespace reaped 20" in livecalc("jobs", "show", job_id).stdout
     assert "hello" in livecalc("jobs", "logs", job_id).stdout
     shown = livecalc("diagnostics", "show", "q4").stdout

@@ -158,3 +158,25 @@ async def test_following_a_log_ends_with_the_job(platform: Platform, tmp_path: P
     assert log.count(b"==> ") == 2
     assert b"computing 0\n" in log
     assert b"computing 8\n" in log
+
+
+LOUD = """
+import sys
+
+def main(block, /):
+    line = "x" * 99 + "\\n"
+    for _ in range(120_000):
+        sys.stdout.write(line)
+    return block.normals(1)[:, 0]
+"""
+
+
+async def test_the_log_of_an_ended_worker_is_whole_though_its_node_rotated_it(
+    platform: Platform, tmp_path: Path
+) -> None:
+    job = await run_job(platform, await push_model(platform, tmp_path / "m", LOUD), partitions=1)
+    assert job.state == "succeeded"
+    size = 0
+    async for chunk in platform.jobs.logs(ANA, job.job_id):
+        size += len(chunk)
+    assert size > 2 * 120_000 * 100

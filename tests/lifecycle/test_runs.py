@@ -13,7 +13,7 @@ from livecalc.blobs.port import BlobInfo
 from livecalc.cluster.port import ContainerRecord, PodRecord, Termination
 from livecalc.domain.jobs import JOB_LABEL
 from livecalc.domain.tasks import Statement
-from livecalc.lifecycle.runs import is_error_text, judge, log_name, metadata, read_statement, runs_of
+from livecalc.lifecycle.runs import is_error_text, judge, log_name, metadata, runs_of, statement_of
 
 NOW = datetime(2026, 1, 25, tzinfo=UTC)
 DEAD = Termination(exit_code=0)
@@ -113,7 +113,7 @@ def test_only_our_workers_state_anything() -> None:
 
     def read(name: str, labels: dict[str, str], end: Termination) -> Statement | None:
         [run] = runs_of(pod("w", container(name, terminated=end), labels=labels))
-        return read_statement(run)
+        return statement_of(run)
 
     assert read("main", ours, ended) == statement
     assert read("main", {}, ended) is None

@@ -120,7 +120,7 @@ def assemble(
         collector=collector,
         launcher=launcher,
         views=JobViews(book, blobs, diagnostics),
-        logs=JobLogs(cluster, collector, diagnostics),
+        logs=JobLogs(cluster, blobs, collector, diagnostics),
         audit=audit,
         deadline_seconds=settings.jobs.deadline_hours * 3600,
     )

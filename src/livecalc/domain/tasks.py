@@ -1,5 +1,6 @@
 """What a worker is told: one JSON document behind the one URL it is given, and the statement it ends with."""
 
+import msgspec
 from msgspec import Struct
 
 GRANTS_ENV = "LIVECALC_GRANTS"
@@ -44,3 +45,11 @@ class Statement(Struct, frozen=True, kw_only=True):
     log_bytes: int | None = None
     log_truncated: bool = False
     """True when the model printed more than LOG_LIMIT_MIB."""
+
+
+def read_statement(message: str) -> Statement | None:
+    """Read a termination message; None when it is no statement of a worker."""
+    try:
+        return msgspec.json.decode(message, type=Statement)
+    except msgspec.DecodeError:
+        return None

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from livecalc.blobs.port import BlobStore, Verb
 from livecalc.cluster.port import Cluster, JobSpec, PodTemplate
 from livecalc.domain.errors import AlreadyExists, Conflict, LivecalcError, NotFound
-from livecalc.domain.jobs import FINAL_EXITS, JOB_LABEL, RANDOM_BITS, new_job_id, split_blocks
+from livecalc.domain.jobs import FINAL_EXITS, JOB_LABEL, RANDOM_BITS, JobState, new_job_id, split_blocks
 from livecalc.domain.modelconfig import Config, order_nodes
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.tasks import GRANTS_ENV, PartitionTask, Task
@@ -201,8 +201,10 @@ class Launcher:
 
     async def _confirm(self, namespace: NamespaceRecord, record: SubmittedRecord) -> None:
         await confirm_submit(self._cluster, namespace.name, namespace.uid, record.job_id)
-        if await self._book.finished(namespace.tenant_key, record.job_id) is not None:
-            raise Conflict(f"job {record.job_id} was given up while its submit took too long: submit again")
+        end = await self._book.finished(namespace.tenant_key, record.job_id)
+        if end is not None:
+            why = "was cancelled" if end.state is JobState.CANCELLED else "was given up"
+            raise Conflict(f"job {record.job_id} {why} while its submit was under way: submit again")
 
     async def _withdraw(self, tenant_key: str, record: SubmittedRecord) -> None:
         """Undo what was done. The job goes first: while it may be there, its record must stay to tell of it."""

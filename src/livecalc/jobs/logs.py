@@ -5,10 +5,13 @@ from contextlib import aclosing
 
 import anyio
 
+from livecalc.blobs.port import BlobStore
 from livecalc.cluster.port import Cluster, PodRecord
 from livecalc.domain.errors import Damaged, NotFound
+from livecalc.domain.tasks import read_statement
 from livecalc.domain.tenants import Principal
 from livecalc.lifecycle.diagnostics import Diagnostics
+from livecalc.records import paths
 from livecalc.records.collect import Collector
 from livecalc.records.model import SubmittedRecord
 from livecalc.telemetry.notices import notice
@@ -19,8 +22,9 @@ _POLL = 0.1
 class JobLogs:
     """Reads logs. With several pods each is headed by a line `==> pod <==`, as tail does."""
 
-    def __init__(self, cluster: Cluster, collector: Collector, diagnostics: Diagnostics) -> None:
+    def __init__(self, cluster: Cluster, blobs: BlobStore, collector: Collector, diagnostics: Diagnostics) -> None:
         self._cluster = cluster
+        self._blobs = blobs
         self._collector = collector
         self._diagnostics = diagnostics
 
@@ -38,7 +42,9 @@ class JobLogs:
             fresh = [pod for pod in _in_order(view.pods) if pod.uid not in shown and _has_log(pod, follow=follow)]
             for pod in fresh:
                 shown.add(pod.uid)
-                async for chunk in _headed(pod.name, self._of_pod(pod, follow=follow), heads=heads):
+                async for chunk in _headed(
+                    pod.name, self._of_pod(principal, submitted, pod, follow=follow), heads=heads
+                ):
                     yield chunk
             if fresh:
                 continue
@@ -49,8 +55,16 @@ class JobLogs:
             async for chunk in self._archived(principal, submitted, heads=heads):
                 yield chunk
 
-    async def _of_pod(self, pod: PodRecord, *, follow: bool) -> AsyncGenerator[bytes, None]:
+    async def _of_pod(
+        self, principal: Principal, submitted: SubmittedRecord, pod: PodRecord, *, follow: bool
+    ) -> AsyncGenerator[bytes, None]:
+        """The worker's own copy once it has ended, which is whole; else what the node still has, the newest part."""
+        stored = _stored_copy(submitted, pod)
         try:
+            if stored is not None:
+                async for chunk in self._blobs.read(paths.results_container(principal.tenant_key), stored):
+                    yield chunk
+                return
             async for chunk in self._cluster.read_log(pod.namespace, pod.name, follow=follow):
                 yield chunk
         except NotFound:
@@ -78,6 +92,15 @@ class JobLogs:
     async def _of_blob(self, principal: Principal, path: str) -> AsyncGenerator[bytes, None]:
         async for chunk in self._diagnostics.read_blob(principal, path):
             yield chunk
+
+
+def _stored_copy(submitted: SubmittedRecord, pod: PodRecord) -> str | None:
+    ends = [container.terminated for container in pod.containers if container.terminated is not None]
+    statement = read_statement(ends[0].message) if len(ends) == 1 else None
+    plan = next((plan for plan in submitted.partitions if plan.index == pod.index), None)
+    if statement is None or statement.log_attempt is None or plan is None:
+        return None
+    return plan.logs[statement.log_attempt] if 0 <= statement.log_attempt < len(plan.logs) else None
 
 
 def _in_order(pods: tuple[PodRecord, ...]) -> list[PodRecord]:

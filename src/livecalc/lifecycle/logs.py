@@ -11,7 +11,7 @@ from livecalc.domain.jobs import JOB_LABEL
 from livecalc.domain.tasks import Statement
 from livecalc.lifecycle.manifest import ContainerLog
 from livecalc.lifecycle.places import OWNER, Place
-from livecalc.lifecycle.runs import ERROR_TEXT_LIMIT, Run, is_error_text, judge, metadata, read_statement
+from livecalc.lifecycle.runs import ERROR_TEXT_LIMIT, Run, is_error_text, judge, metadata, statement_of
 from livecalc.lifecycle.streams import closing
 from livecalc.records import paths
 from livecalc.records.book import JobBook
@@ -51,7 +51,7 @@ class LogKeeper:
         """
         if not run.started:
             return _entry(run, state="complete", note=run.note)
-        statement = read_statement(run)
+        statement = statement_of(run)
         found = stored or await self._copy(run, name, statement) or await self._fetch(run, name, statement)
         if isinstance(found, str):
             return _entry(run, state="lost", note="; ".join(filter(None, [found, run.note])))

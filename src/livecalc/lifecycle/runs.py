@@ -2,13 +2,12 @@
 
 import hashlib
 
-import msgspec
 from msgspec import Struct
 
 from livecalc.blobs.port import BlobInfo
 from livecalc.cluster.port import MAIN_CONTAINER, ContainerRecord, PodRecord, Termination
 from livecalc.domain.jobs import JOB_LABEL
-from livecalc.domain.tasks import Statement
+from livecalc.domain.tasks import Statement, read_statement
 from livecalc.lifecycle.manifest import LogState
 from livecalc.lifecycle.places import LOGS
 
@@ -100,14 +99,11 @@ def log_name(run: Run, taken: set[str]) -> str:
     return name
 
 
-def read_statement(run: Run) -> Statement | None:
+def statement_of(run: Run) -> Statement | None:
     """Read what a worker of ours stated when it ended; None for anything else."""
     if run.end is None or JOB_LABEL not in run.pod.labels or run.container.name != MAIN_CONTAINER:
         return None
-    try:
-        return msgspec.json.decode(run.end.message, type=Statement)
-    except msgspec.DecodeError:
-        return None
+    return read_statement(run.end.message)
 
 
 def is_error_text(head: bytes, statement: Statement | None) -> bool:

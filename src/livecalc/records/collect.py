@@ -18,7 +18,7 @@ from livecalc.domain.jobs import JobState
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.partitions import PartitionRecord, join_outputs
 from livecalc.domain.resulthash import combine, output_digest
-from livecalc.domain.tasks import Statement
+from livecalc.domain.tasks import read_statement
 from livecalc.domain.timestamps import format_timestamp, parse_timestamp
 from livecalc.domain.violations import parse_violations
 from livecalc.pipeline.partition import check_arrays, read_record
@@ -265,10 +265,8 @@ def _pod_failure(pods: tuple[PodRecord, ...]) -> str | None:
 
 
 def _stated(end: Termination) -> str | None:
-    try:
-        return msgspec.json.decode(end.message, type=Statement).error
-    except msgspec.DecodeError:
-        return None
+    statement = read_statement(end.message)
+    return None if statement is None else statement.error
 
 
 def _retries(view: ClusterView) -> int:

@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import suppress
+from shutil import rmtree
 
 from livecalc.domain.errors import LivecalcError
 from livecalc.domain.tasks import PartitionTask, Statement, Task
@@ -53,8 +54,7 @@ def run_session(  # noqa: PLR0913  (each is a part of the worker)
     except OSError as error:
         return _give_up(pod, f"the worker could not go on: {error}")
     statement = _statement(end, log, _store_log(pod, grants, partition, log))
-    with suppress(OSError):  # what was stored stays stored: the exit status must not say otherwise
-        write_statement(pod.termination_file, statement)
+    _state(pod, statement)
     return end.exit
 
 
@@ -93,6 +93,16 @@ def _give_up(pod: Pod, error: str) -> int:
     """End without a log of one's own: what can be said goes to standard output and into the statement."""
     with suppress(OSError):
         os.write(1, f"livecalc: {error}\n".encode(errors="backslashreplace"))
-    with suppress(OSError):
-        write_statement(pod.termination_file, Statement(state="interrupted", error=error))
+    _state(pod, Statement(state="interrupted", error=error))
     return EXIT_AGAIN
+
+
+def _state(pod: Pod, statement: Statement) -> None:
+    """Write the statement, the worker's last act; what was stored stays stored, so a failure changes no exit status."""
+    with suppress(OSError):
+        try:
+            write_statement(pod.termination_file, statement)
+        except OSError:
+            # On a full disk it may be the worker's own files that are in the way, and they go in a moment anyhow.
+            rmtree(pod.folder, ignore_errors=True)
+            write_statement(pod.termination_file, statement)

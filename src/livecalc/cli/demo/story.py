@@ -1,9 +1,7 @@
 """The story: seven steps in the life of one bucket, each told with its figures. What it begins, it ends."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,7 +12,7 @@ from livecalc.cli.demo.narrator import Narrator
 from livecalc.cli.format import count, duration, number, short, size
 from livecalc.cli.output import bad, good, note
 from livecalc.domain.buckets import namespace_name
-from livecalc.domain.errors import Conflict, LivecalcError, NotFound, Unavailable
+from livecalc.domain.errors import LivecalcError, NotFound, Unavailable
 from livecalc.domain.jobs import JobState
 
 if TYPE_CHECKING:
@@ -23,11 +21,8 @@ if TYPE_CHECKING:
     from livecalc.wire.jobs import Job
     from livecalc.wire.mttc import Verified
 
-T = TypeVar("T")
 STEPS = ("pack", "submit", "run", "finalize", "reap", "recompute", "compare")
 EXAMPLE = "term-life"
-_PATIENCE = 10.0
-_PAUSE = 0.05
 POLICIES = "inputs/policies.parquet"
 
 
@@ -115,7 +110,7 @@ class Story:
 
     def _finalize(self) -> None:
         with self._narrator.step() as step:
-            namespace = self._until_idle(self._client.finalize)
+            namespace = self._client.finalize(self._namespace)
             step.say(f"status active -> {namespace.status}: takes no new jobs")
             entry = self._platform.plan(self._namespace)
             if entry is not None:
@@ -131,7 +126,7 @@ class Story:
         with self._narrator.step() as step:
             # A reap takes a second, and half of one would be left to the next sweep.
             with uninterrupted():
-                reaped = self._until_idle(self._client.reap)
+                reaped = self._client.reap(self._namespace)
             if not reaped.success:
                 raise Unavailable(reaped.message)
             self._begun = False
@@ -148,17 +143,6 @@ class Story:
             self.holds &= left.nothing
             step.say(f"left: {tell_leftovers(left)}")
             step.know(archive=found.path, state=found.manifest.state, verification=verification, left=left)
-
-    def _until_idle(self, act: Callable[[str], T]) -> T:
-        """Act on the namespace once its workers have ended: a result is known a moment before its worker is gone."""
-        end = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                return act(self._namespace)
-            except Conflict:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(_PAUSE)
 
     def _recompute(self, bundle: "PackedBundle", job_id: str) -> "Verified":
         with self._narrator.step() as step:

@@ -13,6 +13,9 @@ _NETWORK = frozenset(
 )
 """File systems on which SQLite's shared memory or flock do not hold between machines (sqlite.org/wal.html, 1)."""
 
+_LEAST_ROOM = 64 << 10
+"""Bytes; what SQLite needs beside its database to open it."""
+
 
 class Home:
     """The files of one cluster."""
@@ -83,6 +86,12 @@ def _unescape(text: str) -> str:
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(code, character)
     return text
+
+
+def is_full(path: Path) -> bool:
+    """Tell whether the file system that holds an existing path has no room for a database to be opened."""
+    state = os.statvfs(path)
+    return state.f_bavail * state.f_frsize < _LEAST_ROOM
 
 
 def explain_os_error(error: OSError, path: Path) -> LivecalcError:

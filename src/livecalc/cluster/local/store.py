@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 from collections.abc import Generator
 
-from livecalc.cluster.local.home import Home, explain_os_error
+from livecalc.cluster.local.home import Home, explain_os_error, is_full
 from livecalc.cluster.local.schema import APPLICATION, VERSION, create_database
 from livecalc.domain.errors import Damaged, LivecalcError, Unavailable
 
@@ -119,7 +119,8 @@ def _explain(error: sqlite3.Error, home: Home) -> LivecalcError:
         return Damaged(f"{home.database} is damaged ({error}); restore it, or move {home.root} away to start anew")
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return Unavailable(f"{home.database} cannot be written ({error}); set LIVECALC_HOME to a folder of yours")
-    if code == sqlite3.SQLITE_FULL:
+    # Where there is no room for its shared memory SQLite only says that the disk failed.
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and is_full(home.root)):
         return Unavailable(f"the disk that holds {home.root} is full; make room and try again, nothing was changed")
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return Unavailable(f"{home.database} was busy for {_PATIENCE:.0f} s; try again")
