@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from support.asgi import behind_the_door, serving
 from support.wire import make_job
@@ -140,3 +140,27 @@ def test_head_reads_nothing() -> None:
         answer = client.head("/mute")
         assert (answer.status_code, answer.content) == (200, b"")
         assert source.cleaned.wait(10)
+
+
+async def _hears_nothing() -> dict[str, str]:
+    await asyncio.Event().wait()
+    return {"type": "http.disconnect"}
+
+
+async def _endless() -> AsyncGenerator[bytes, None]:
+    while True:
+        yield b"x" * 1024
+
+
+@pytest.mark.anyio
+async def test_a_caller_who_leaves_while_bytes_are_sent_is_no_failure() -> None:
+    sent = 0
+
+    async def send(message: object) -> None:
+        nonlocal sent
+        sent += 1
+        if sent > 2:
+            raise OSError("the caller has left")
+
+    with pytest.raises(ClientDisconnect):
+        await Stream(_endless(), media.TEXT)({"type": "http", "method": "GET"}, _hears_nothing, send)

@@ -27,9 +27,13 @@ class Lived:
     """The job of bucket `new`, which lives."""
 
     def say(self, line: str, **settings: str) -> Said:
-        """Run a command line on this home; OLD, NEW and MODEL stand for the jobs and the model."""
-        words = {"OLD": self.old, "NEW": self.new, "MODEL": str(self.model)}
-        return say(*(words.get(word, word) for word in line.split()), LIVECALC_HOME=str(self.home), **settings)
+        """Run a command line on this home; see `words`."""
+        return say(*self.words(line), LIVECALC_HOME=str(self.home), **settings)
+
+    def words(self, line: str) -> list[str]:
+        """Split a command line, in which OLD, NEW and MODEL stand for the jobs and the model's folder."""
+        meant = {"OLD": self.old, "NEW": self.new, "MODEL": str(self.model)}
+        return [meant.get(word, word) for word in line.split()]
 
     def copy(self, folder: Path) -> "Lived":
         """The same home elsewhere."""

@@ -7,6 +7,7 @@ from typing import cast
 
 import anyio
 import msgspec
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -45,7 +46,7 @@ class Stream(Response):
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response. Raises what the source raises."""
+        """Send the response. Raises what the source raises, and ClientDisconnect when the caller has left."""
         start: Message = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         delivery = _Delivery(send, start)
         try:
@@ -53,6 +54,10 @@ class Stream(Response):
                 await delivery.end()
             else:
                 await self._deliver(delivery, receive)
+        except BaseExceptionGroup as errors:
+            if errors.split(ClientDisconnect)[1] is None:
+                raise ClientDisconnect from None
+            raise
         finally:
             self._cleanup()
 
@@ -110,19 +115,25 @@ class _Delivery:
         async with self._lock:
             await self._begin()
             if chunk and not self._whole:
-                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await self._pass({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def end(self) -> None:
         async with self._lock:
             await self._begin()
             if not self._whole:
                 self._whole = True
-                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+                await self._pass({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _begin(self) -> None:
         if not self._begun:
             self._begun = True
-            await self._send(self._start)
+            await self._pass(self._start)
+
+    async def _pass(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:  # what a server raises for a caller who has left
+            raise ClientDisconnect from None
 
 
 async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
