@@ -29,7 +29,7 @@ REASONS = {
     "heartbeat": {"NotFound: there is no namespace livecalc-bucket-*"},
     "finalize": {
         "NotFound: there is no namespace livecalc-bucket-*",
-        "Conflict: namespace livecalc-bucket-* has jobs still running: *; wait, or finalize with force=true",
+        "Conflict: namespace livecalc-bucket-* has jobs still running: *; wait, or force it (--force, force=true)",
     },
     "clock": {
         "NotFound: there is no namespace livecalc-bucket-*",

@@ -1,5 +1,6 @@
 """A process whose clock is 25 hours off: the cluster's time counts, and nothing idle is reaped by the wrong one."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from livecalc.cluster.local import LocalCluster
 from livecalc.domain.namespaces import LAST_ACTIVITY
 from livecalc.domain.timestamps import format_timestamp
 
-pytestmark = [pytest.mark.anyio, pytest.mark.attack]
+pytestmark = pytest.mark.attack
 COMMANDS = (
     "status",
     "jobs list --json",
@@ -73,8 +74,8 @@ def say_at(clock: str, lived: Lived, lines: tuple[str, ...]) -> dict[str, Said]:
 
 
 @pytest.mark.parametrize("clock", CLOCKS)
-async def test_a_shifted_clock(copy: Lived, clock: str) -> None:
-    await make_idle(copy, "new")
+def test_a_shifted_clock(copy: Lived, clock: str) -> None:
+    asyncio.run(make_idle(copy, "new"))
     said = say_at(clock, copy, COMMANDS)
 
     for line in ("status", "namespaces list", "submit MODEL --bucket third --wait", "audit verify"):
@@ -99,7 +100,7 @@ async def test_a_shifted_clock(copy: Lived, clock: str) -> None:
 
 
 @pytest.mark.parametrize("clock", CLOCKS)
-async def test_what_is_finalized_is_reaped_by_any_clock(copy: Lived, clock: str) -> None:
+def test_what_is_finalized_is_reaped_by_any_clock(copy: Lived, clock: str) -> None:
     assert copy.say("namespaces finalize new").code == 0
     said = say_at(clock, copy, ("cleanup", "diagnostics verify new", "mttc verify NEW"))
     assert said["cleanup"].code == 1

@@ -160,9 +160,14 @@ def test_text_of_others_cannot_drive_the_terminal() -> None:
         ("7d", "2026-01-18T12:00:00Z"),
         ("2026-01-01", "2026-01-01T00:00:00Z"),
         ("2026-01-01T10:00:00Z", "2026-01-01T10:00:00Z"),
-        ("99999999999d", "99999999999d"),
-        ("soon", "soon"),
+        ("2026-01-01T10:00:00+01:00", "2026-01-01T10:00:00+01:00"),
     ],
 )
 def test_since_is_an_age_a_day_or_a_moment(written: str, moment: str) -> None:
     assert read_since(written, NOW) == moment
+
+
+@pytest.mark.parametrize("written", ["99999999999d", "yesterday", "2026-13-01", "2026-01-01T10:00:00"])
+def test_any_other_since_is_told_what_it_may_be(written: str) -> None:
+    with pytest.raises(InvalidInput, match="--since .*2h or 7d.*RFC 3339"):
+        read_since(written, NOW)

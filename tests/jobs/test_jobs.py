@@ -180,3 +180,31 @@ async def test_the_log_of_an_ended_worker_is_whole_though_its_node_rotated_it(
     async for chunk in platform.jobs.logs(ANA, job.job_id):
         size += len(chunk)
     assert size > 2 * 120_000 * 100
+
+
+async def test_a_job_whose_cancelling_was_cut_off_ends_as_cancelled(platform: Platform, tmp_path: Path) -> None:
+    bundle = await push_model(platform, tmp_path / "m", HANGING)
+    request = SubmitRequest(bucket_id="b1", model_bundle_hash=bundle)
+    submitted = await platform.jobs.submit(ANA, request, request_id="test")
+    await platform.cluster.cancel_job(submitted.namespace, submitted.job_id)
+
+    async def ended() -> bool:
+        return (await platform.jobs.get(ANA, submitted.job_id)).state == "cancelled"
+
+    await eventually(ended)
+
+
+async def test_what_is_audited_before_a_submit_says_what_will_be_done(platform: Platform, tmp_path: Path) -> None:
+    bundle = await push_model(platform, tmp_path / "m", STEADY)
+    await run_job(platform, bundle, name="first", labels={"basis": "best"})
+    [intent] = [
+        record
+        for record in await platform.audit.read(ANA.tenant_id)
+        if (record.operation, record.phase) == ("submit", "intent")
+    ]
+    assert intent.detail == {"model_bundle_hash": bundle, "name": "first", "labels": {"basis": "best"}}
+
+
+@pytest.mark.parametrize("bucket", ["", "../x", "UPPER", "a/b"])
+async def test_no_bucket_has_no_jobs(platform: Platform, bucket: str) -> None:
+    assert await platform.jobs.list_jobs(ANA, bucket_id=bucket) == []

@@ -3,8 +3,10 @@
 import stat
 from pathlib import Path
 
+import anyio
 import pytest
 from support.platforms import ANA, BOB, STEADY, platform_at, push_model, run_job
+from support.waiting import eventually
 
 from livecalc.domain.errors import Conflict, NotFound
 from livecalc.records import paths
@@ -89,6 +91,46 @@ async def test_a_changed_byte_in_a_stored_result_is_a_mismatch(platform: Platfor
     assert not verified.match
     assert "the original's stored result is damaged" in verified.message
     assert verified.resumed_result_hash == job.result_hash
+
+
+async def test_any_changed_byte_of_a_stored_result_is_a_mismatch(platform: Platform, tmp_path: Path) -> None:
+    job = await run_job(platform, await push_model(platform, tmp_path / "m", STEADY), partitions=1)
+    folder = tmp_path / "home" / "blobs" / paths.results_container(ANA.tenant_key) / "jobs" / job.job_id / "partitions"
+    [blob] = folder.iterdir()
+    whole = blob.read_bytes()
+    blob.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    for at in (10, len(whole) - 100, len(whole) - 1):
+        blob.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        verified = await verify(platform, job)
+        assert not verified.match, at
+        assert "the original's stored result is damaged" in verified.message
+
+
+async def test_a_recomputation_that_is_cancelled_says_so_and_shows_no_difference(tmp_path: Path) -> None:
+    code = "import time\n\ndef main(block, /):\n    time.sleep(0.2)\n    return block.normals(1)[:, 0]\n"
+    async with platform_at(tmp_path / "home") as platform:
+        job = await run_job(platform, await push_model(platform, tmp_path / "m", code))
+
+        async def cancel_it() -> None:
+            async def there() -> bool:
+                listed = (await platform.cluster.list_namespaces({})).items
+                names = [record.name for record in listed if record.bucket_id.startswith("mttc-")]
+                jobs = [(name, each.name) for name in names for each in await platform.cluster.list_jobs(name)]
+                for name, each in jobs:
+                    await platform.cluster.cancel_job(name, each)
+                return bool(jobs)
+
+            await eventually(there)
+
+        verified = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(cancel_it)
+            with anyio.fail_after(60):
+                verified = await verify(platform, job)
+        assert verified is not None
+        assert not verified.match
+        assert "the recomputation cancelled" in verified.message
+        assert verified.first_difference is None
 
 
 async def test_the_latest_succeeded_job_of_bucket_and_bundle_is_taken(platform: Platform, tmp_path: Path) -> None:

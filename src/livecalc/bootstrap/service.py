@@ -164,7 +164,9 @@ def local_token(
     if settings.identity.jwks_url is not None:
         raise InvalidInput("tokens come from the Assumptions Manager here (ASSUMPTIONS_MANAGER_JWKS_URL is set)")
     identity = LocalIdentity(open_home(settings.target.home_folder).identity)
-    return identity.issue(tenant_id=tenant or LOCAL_TENANT, user_id=user or _user(), ttl=ttl)
+    return identity.issue(
+        tenant_id=LOCAL_TENANT if tenant is None else tenant, user_id=_user() if user is None else user, ttl=ttl
+    )
 
 
 def reaper_policy(settings: Settings) -> ReaperPolicy:

@@ -9,11 +9,13 @@ from msgspec import Struct
 
 from livecalc.cli.files import save_quietly
 from livecalc.cli.format import count, moment
+from livecalc.cli.session import warn
 from livecalc.cli.views.archives import show_archive
 from livecalc.domain.errors import Damaged, NotFound, Unavailable
 from livecalc.domain.timestamps import parse_timestamp
 from livecalc.lifecycle.manifest import BlobEntry, Manifest, PodViolations
 from livecalc.lifecycle.places import MANIFEST, VIOLATIONS
+from livecalc.wire.diagnostics import ArchiveVerification
 
 if TYPE_CHECKING:
     from livecalc.client import Client
@@ -41,9 +43,7 @@ def find(client: "Client", archive: str) -> Found:
     """Read the manifest of `BUCKET/TIMESTAMP`, or of a bucket's newest archive. Raises NotFound, Damaged."""
     bucket, slash, timestamp = archive.partition("/")
     if not slash:
-        timestamp = max((each.timestamp for each in client.archives(bucket)), key=_age, default="")
-        if not timestamp:
-            raise NotFound(f"bucket {bucket} has no archive: look with `livecalc namespaces list` whether it lives")
+        timestamp = newest(client, bucket)
     raw = client.manifest(bucket, timestamp)
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
@@ -52,12 +52,34 @@ def find(client: "Client", archive: str) -> Found:
     return Found(bucket_id=bucket, timestamp=timestamp, manifest=manifest, raw=raw)
 
 
-def outline(client: "Client", found: Found) -> str:
+def newest(client: "Client", bucket: str) -> str:
+    """The timestamp of a bucket's newest archive. Raises NotFound, and Damaged when none there is can be read."""
+    left_out: list[str] = []
+    client.tell_notices(left_out.append)
+    timestamp = max((each.timestamp for each in client.archives(bucket)), key=_age, default="")
+    client.tell_notices(warn)
+    if not timestamp and left_out:
+        raise Damaged(f"bucket {bucket} has no archive that can be read: {'; '.join(left_out)}")
+    for sentence in left_out:
+        warn(sentence)
+    if not timestamp:
+        raise NotFound(f"bucket {bucket} has no archive: look with `livecalc namespaces list` whether it lives")
+    return timestamp
+
+
+def check(client: "Client", found: Found) -> ArchiveVerification | None:
+    """Verify an archive that is not too large for it to be done in passing."""
+    if sum(blob.bytes for blob in found.manifest.blobs) > _CHECK_AT_ONCE:
+        return None
+    return client.verify_archive(found.bucket_id, found.timestamp)
+
+
+def outline(client: "Client", found: Found, verification: ArchiveVerification | None) -> str:
     """Put all about an archive into text, asking for what the manifest does not say."""
     return show_archive(
         found.manifest,
         digest=hashlib.sha256(found.raw).hexdigest(),
-        checked=_checked(client, found),
+        checked=_checked(found, verification),
         deleted=_deleted(client, found.manifest),
         violations=_violations(client, found),
     )
@@ -70,7 +92,10 @@ def fetch(client: "Client", found: Found, target: Path) -> dict[str, Any]:
         path = target / blob.name
         if not _is_there(path, blob):
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_quietly(client.blob(f"{found.path}/{blob.name}"), path)
+            try:
+                save_quietly(client.blob(f"{found.path}/{blob.name}"), path)
+            except NotFound:
+                raise Damaged(f"blob {found.path}/{blob.name} is missing, and the manifest lists it") from None
             fetched += 1
         if not _is_there(path, blob):
             raise Damaged(f"blob {found.path}/{blob.name} is not what the manifest says; it is at {path}")
@@ -91,10 +116,9 @@ def _age(timestamp: str) -> tuple[str, int]:
     return timestamp[:15], int(number) if number.isdigit() else 1
 
 
-def _checked(client: "Client", found: Found) -> str:
-    if sum(blob.bytes for blob in found.manifest.blobs) > _CHECK_AT_ONCE:
+def _checked(found: Found, verification: ArchiveVerification | None) -> str:
+    if verification is None:
         return f"; to check them: livecalc diagnostics verify {found.path}"
-    verification = client.verify_archive(found.bucket_id, found.timestamp)
     if verification.holds:
         return ", verified ✔"
     return f", NOT as the manifest says ✘ ({count(len(verification.differences), 'difference')})"
@@ -116,8 +140,12 @@ def _deleted(client: "Client", manifest: Manifest) -> str:
 def _violations(client: "Client", found: Found) -> list[PodViolations]:
     if not found.manifest.violations:
         return []
-    raw = b"".join(client.blob(f"{found.path}/{VIOLATIONS}"))
-    return msgspec.json.decode(raw, type=list[PodViolations])
+    try:
+        raw = b"".join(client.blob(f"{found.path}/{VIOLATIONS}"))
+        return msgspec.json.decode(raw, type=list[PodViolations])
+    except (NotFound, Damaged, msgspec.DecodeError):
+        # That it is not as the manifest says is told beside; the manifest has their number.
+        return []
 
 
 def _is_there(path: Path, blob: BlobEntry) -> bool:

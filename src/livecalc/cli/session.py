@@ -25,11 +25,16 @@ def connected() -> "Generator[Client]":
     first = target.url is None and not target.home_folder.exists()
     _spare_httpx_its_command_line()
     with connect() as client:
-        client.tell_notices(lambda sentence: note(f"Warning: {plain(sentence)}"))
+        client.tell_notices(warn)
         note(f"Target: {_target(client)}")
         if first:
             note("Note: on this machine a model runs as a process of yours, with your rights: run those you trust.")
         yield client
+
+
+def warn(sentence: str) -> None:
+    """Say what was left out of an answer."""
+    note(f"Warning: {plain(sentence)}")
 
 
 def _spare_httpx_its_command_line() -> None:

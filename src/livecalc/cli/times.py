@@ -22,10 +22,19 @@ since_option = click.option(
 
 
 def read_since(text: str, now: datetime) -> str:
-    """Turn an age or a day into a timestamp; what is neither is left for the platform to judge."""
-    if len(text) == len("2026-01-25") and text.count("-") == 2:  # noqa: PLR2004  (a day has two dashes)
-        return f"{text}T00:00:00Z"
+    """Turn an age or a day into a timestamp; one that is given as such stays. Raises InvalidInput for all else."""
     try:
         return format_timestamp(now - timedelta(seconds=parse_duration(text)))
     except (InvalidInput, OverflowError):
-        return text
+        pass
+    whole = f"{text}T00:00:00Z" if len(text) == len("2026-01-25") else text
+    try:
+        zone = datetime.fromisoformat(whole).tzinfo
+    except ValueError:
+        zone = None
+    if zone is None:
+        raise InvalidInput(
+            f"--since {text[:40]!r} is not valid: use an age such as 2h or 7d, a day such as 2026-01-25, "
+            "or an RFC 3339 time such as 2026-01-25T00:00:00Z"
+        )
+    return whole

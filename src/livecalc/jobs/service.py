@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from livecalc.audit.log import AuditLog
 from livecalc.bundles.store import BundleStore
 from livecalc.cluster.port import Cluster
-from livecalc.domain.buckets import check_bucket_id
+from livecalc.domain.buckets import check_bucket_id, is_bucket_id
 from livecalc.domain.errors import Conflict, Damaged, InvalidInput, NotFound
 from livecalc.domain.jobs import JobState, check_job_id
 from livecalc.domain.retention import Retention
@@ -87,9 +87,13 @@ class Jobs:
         digest = await self._bundles.resolve(principal.tenant_key, checked.model_bundle_hash)
         bundle = await self._bundles.describe(principal.tenant_key, digest)
         async with self._audit.operation(
-            principal=principal, operation="submit", bucket_id=checked.bucket_id, request_id=request_id, required=False
+            principal=principal,
+            operation="submit",
+            bucket_id=checked.bucket_id,
+            request_id=request_id,
+            detail={"model_bundle_hash": digest, "name": checked.name, "labels": checked.labels},
+            required=False,
         ) as entry:
-            entry.detail["model_bundle_hash"] = digest
             namespace, _ = await self._namespaces.create_namespace(
                 principal, checked.bucket_id, retention=checked.retention, request_id=request_id
             )
@@ -131,6 +135,8 @@ class Jobs:
         limit: int = 100,
     ) -> list[Job]:
         """List jobs, newest first; `prefix` is how their ids begin. Damaged ones are left out with a notice."""
+        if bucket_id is not None and not is_bucket_id(bucket_id):
+            return []
         found: list[Job] = []
         async with aclosing(self._book.newest_first(principal.tenant_key, bucket_id, job_prefix=prefix)) as records:
             async for submitted in records:
@@ -188,10 +194,11 @@ class Jobs:
                 namespace=submitted.namespace,
                 bucket_id=submitted.bucket_id,
                 request_id=request_id,
-            ) as entry:
-                entry.detail["job_id"] = job_id
-                await self._collector.cancel(key, submitted)
+                detail={"job_id": job_id},
+            ):
+                # The cluster first: after a kill between the two the job ends as cancelled all the same.
                 await self._stop(submitted)
+                await self._collector.cancel(key, submitted)
         return await self._view(principal, submitted)
 
     async def audit_heads(self, principal: Principal) -> list[str]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+import anyio.to_thread
+
 from livecalc.blobs.port import BlobStore
-from livecalc.cluster.port import PodRecord
 from livecalc.domain.errors import Damaged, NotFound
-from livecalc.domain.jobs import PROGRESS, PROGRESS_PATTERN, JobState
+from livecalc.domain.jobs import JobState
 from livecalc.domain.partitions import PartitionRecord
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import format_timestamp
@@ -13,7 +14,7 @@ from livecalc.lifecycle.diagnostics import Diagnostics
 from livecalc.pipeline.partition import read_record
 from livecalc.records import paths
 from livecalc.records.book import JobBook
-from livecalc.records.collect import ClusterView
+from livecalc.records.ends import ClusterView, scenarios_done
 from livecalc.records.model import FinishedRecord, PartitionPlan, SubmittedRecord
 from livecalc.wire.jobs import Job, NodeReport, Progress, Recomputation
 
@@ -29,10 +30,7 @@ class JobViews:
     async def running(self, principal: Principal, submitted: SubmittedRecord, view: ClusterView) -> Job:
         """A job that has not ended: progress is what workers stored and what their pods say."""
         done = [plan for plan in submitted.partitions if await self._is_stored(principal.tenant_key, plan)]
-        scenarios = sum(plan.stop - plan.first for plan in done)
-        finished = {plan.index for plan in done}
-        newest = {pod.index: pod for pod in view.pods if pod.index not in finished}
-        scenarios += sum(_progress(pod) for pod in newest.values())
+        scenarios = scenarios_done(submitted, {plan.index for plan in done}, view.pods)
         job = view.job
         state = JobState.RUNNING if job is not None and job.state != "pending" else JobState.PENDING
         started = job.started_at if job is not None else None
@@ -78,7 +76,7 @@ class JobViews:
             state=finished.state,
             started_at=finished.started_at,
             finished_at=finished.finished_at,
-            scenarios=sum(plan.stop - plan.first for plan in done),
+            scenarios=finished.scenarios_done,
             partitions=len(done),
             result_hash=finished.result_hash,
             error=finished.error,
@@ -103,7 +101,7 @@ class JobViews:
         for name in finished.partitions:
             try:
                 async with self._book.partition_file(tenant_key, name) as path:
-                    stored.append(read_record(path))
+                    stored.append(await anyio.to_thread.run_sync(read_record, path))
             except (NotFound, Damaged):
                 continue
         scenarios = sum(record.stop - record.first for record in stored)
@@ -121,11 +119,6 @@ class JobViews:
 def _blocks(submitted: SubmittedRecord, scenarios: int) -> Progress:
     done = scenarios // submitted.block if scenarios < submitted.scenarios else -(-scenarios // submitted.block)
     return Progress(done=done, total=-(-submitted.scenarios // submitted.block))
-
-
-def _progress(pod: PodRecord) -> int:
-    text = pod.annotations.get(PROGRESS, "")
-    return int(text.partition("/")[0]) if PROGRESS_PATTERN.fullmatch(text) else 0
 
 
 def _job(  # noqa: PLR0913  (one place that fills the wire's job)

@@ -1,4 +1,6 @@
-"""Stop the jobs of a namespace before it ends: record them as cancelled, kill their pods, wait until they are dead."""
+"""Stop the jobs of a namespace before it ends: kill their pods, record them as cancelled, wait until they are dead."""
+
+from contextlib import suppress
 
 from livecalc.cluster.port import Cluster, ClusterJob
 from livecalc.domain.errors import NotFound
@@ -32,11 +34,9 @@ class Canceller:
         """Cancel what runs and return its job ids; pods that do not die in time are left to the deletion."""
         jobs = await running_jobs(self._cluster, record.name)
         for job in jobs:
-            await self._record(record, job.labels.get(JOB_LABEL, job.name))
-            try:
+            with suppress(NotFound):
                 await self._cluster.cancel_job(record.name, job.name)
-            except NotFound:
-                continue
+            await self._record(record, job.labels.get(JOB_LABEL, job.name))
         if jobs:
             await self._until_dead(record.name)
         return [job.name for job in jobs]

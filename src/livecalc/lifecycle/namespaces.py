@@ -182,7 +182,7 @@ class NamespaceManager:
             pods = [] if force else await running_pods(self._cluster, name)
             if pods:
                 raise Conflict(
-                    f"namespace {name} has running pods: {', '.join(pods)}; wait for them, or reap with force=true"
+                    f"namespace {name} has running pods: {', '.join(pods)}; wait for them, or force it (--force, force=true)"
                 )
             try:
                 outcome = await self._reaper.reap_one(
@@ -273,7 +273,7 @@ class NamespaceManager:
         if running:
             names = ", ".join(job.name for job in running)
             raise Conflict(
-                f"namespace {record.name} has jobs still running: {names}; wait, or finalize with force=true"
+                f"namespace {record.name} has jobs still running: {names}; wait, or force it (--force, force=true)"
             )
 
     async def _find(self, name: str) -> NamespaceRecord | None:

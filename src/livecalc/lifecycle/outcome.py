@@ -35,6 +35,8 @@ class SweepReport(Struct, frozen=True, kw_only=True):
     stamped: int = 0
     kept: int = 0
     """Planned to be reaped, but used again before they were claimed."""
+    not_due: int = 0
+    """Kept as planned."""
     elsewhere: int = 0
     """In the hands of another reaper, or finished by it."""
     outcomes: tuple[ReapOutcome, ...] = ()

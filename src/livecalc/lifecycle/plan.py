@@ -148,11 +148,11 @@ def _decide(observed: Observed, now: datetime, policy: SweepPolicy, *, clocks_ag
 
 
 def _decide_on_idle(observed: Observed, idle: timedelta, policy: SweepPolicy, *, trusted: bool) -> Decision:
+    if observed.busy:
+        return Keep(f"{observed.busy} {'pod' if observed.busy == 1 else 'pods'} running")
     if idle <= policy.idle_limit:
         return Keep(f"idle; reap in {describe(policy.idle_limit - max(idle, timedelta(0)))}")
     reason = f"idle > {describe(policy.idle_limit, whole=True)}"
-    if observed.busy:
-        return Keep(f"{observed.busy} {'pod' if observed.busy == 1 else 'pods'} running")
     if observed.busy is None:
         return Keep(f"{reason}, but its pods were not seen")
     return Reap(reason) if trusted else Keep(f"{reason}, but not certain in this sweep")

@@ -110,6 +110,7 @@ class Reaper:
             failed=counts["failed"],
             stamped=counts["stamped"],
             kept=counts["kept"],
+            not_due=sum(isinstance(entry.decision, Keep) for entry in plan.entries),
             elsewhere=counts["elsewhere"],
             outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.namespace)),
             problems=plan.problems,

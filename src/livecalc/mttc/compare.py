@@ -1,20 +1,27 @@
 """Compare two runs of one bundle: block digests first, values only where they differ."""
 
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
+import msgspec
 from msgspec import Struct
 
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.modelconfig import RESULTS
-from livecalc.domain.partitions import OutputPart
+from livecalc.domain.partitions import OutputPart, PartitionRecord
 from livecalc.pipeline.partition import check_arrays, read_array, read_record
-from livecalc.records.book import JobBook
+from livecalc.records.book import JobBook, sha256_of
 from livecalc.records.model import FinishedRecord, SubmittedRecord
 from livecalc.wire.jobs import Difference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from livecalc.pipeline.compare import ArrayDifference
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -34,13 +41,14 @@ async def read_run(book: JobBook, tenant_key: str, submitted: SubmittedRecord, f
     digests: dict[str, list[str]] = {}
     writers: dict[str, str] = {}
     damage: list[str] = []
-    for name in finished.partitions:
+    for name, digest in zip_longest(finished.partitions, finished.partition_digests[: len(finished.partitions)]):
         try:
             async with book.partition_file(tenant_key, name) as path:
                 record = await anyio.to_thread.run_sync(read_record, path)
                 outputs: dict[str, OutputPart] = record.outputs
                 try:
                     await anyio.to_thread.run_sync(check_arrays, path, record)
+                    await anyio.to_thread.run_sync(_check_digest, path, digest)
                 except Damaged as error:
                     damage.append(f"{name}: {error.detail}")
         except (NotFound, Damaged) as error:
@@ -60,8 +68,9 @@ async def first_difference(
     for address in sorted(before.submitted.results, key=str.encode):
         blocks = _differing(before.digests.get(address, []), after.digests.get(address, []))
         if blocks:
-            arrays = [await _read_output(book, tenant_key, finished, address) for finished in (original[1], resumed[1])]
-            return _describe(before, after, address, blocks, arrays)
+            async with _opened(book, tenant_key, original[1]) as one, _opened(book, tenant_key, resumed[1]) as other:
+                values = await anyio.to_thread.run_sync(_compare_blocks, before, address, blocks, one, other)
+            return _describe(before, after, address, blocks, values)
     return None
 
 
@@ -71,16 +80,9 @@ def _differing(before: list[str], after: list[str]) -> list[int]:
     return [block for block, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]]
 
 
-def _describe(
-    before: Run, after: Run, address: str, blocks: list[int], arrays: "list[NDArray[Any] | None]"
-) -> Difference:
+def _describe(before: Run, after: Run, address: str, blocks: list[int], values: "ArrayDifference | None") -> Difference:
     submitted = before.submitted
     first = blocks[0] * submitted.block
-    values = None
-    if arrays[0] is not None and arrays[1] is not None:
-        from livecalc.pipeline.compare import compare_arrays
-
-        values = compare_arrays(arrays[0], arrays[1])
     return Difference(
         output=address.removeprefix(RESULTS),
         block=blocks[0],
@@ -107,15 +109,63 @@ def _upstream(before: Run, after: Run) -> str | None:
     return None
 
 
-async def _read_output(book: JobBook, tenant_key: str, finished: FinishedRecord, address: str) -> "NDArray[Any] | None":
-    import numpy as np
+@asynccontextmanager
+async def _opened(
+    book: JobBook, tenant_key: str, finished: FinishedRecord
+) -> AsyncGenerator[list[tuple[Path, PartitionRecord]], None]:
+    """Have a run's partitions as local files, in order of scenarios; those that cannot be read are left out."""
+    async with AsyncExitStack() as stack:
+        opened: list[tuple[Path, PartitionRecord]] = []
+        for blob in finished.partitions:
+            try:
+                path = await stack.enter_async_context(book.partition_file(tenant_key, blob))
+                opened.append((path, await anyio.to_thread.run_sync(read_record, path)))
+            except (NotFound, Damaged):
+                continue
+        yield opened
 
-    parts: list[NDArray[Any]] = []
-    for blob in finished.partitions:
-        try:
-            async with book.partition_file(tenant_key, blob) as path:
-                record = await anyio.to_thread.run_sync(read_record, path)
-                parts.append(read_array(path, record, address, check=False))
-        except (NotFound, Damaged):
+
+def _compare_blocks(
+    run: Run,
+    address: str,
+    blocks: list[int],
+    original: list[tuple[Path, PartitionRecord]],
+    resumed: list[tuple[Path, PartitionRecord]],
+) -> "ArrayDifference | None":
+    """Compare only the blocks that differ, one at a time: results may be larger than memory."""
+    from livecalc.pipeline.compare import ArrayDifference, compare_arrays
+
+    first: ArrayDifference | None = None
+    differing, largest = 0, 0.0
+    total = 0
+    for block in blocks:
+        start = block * run.submitted.block
+        stop = min(start + run.submitted.block, run.submitted.scenarios)
+        arrays = [_read_block(parts, address, start, stop) for parts in (original, resumed)]
+        if arrays[0] is None or arrays[1] is None:
             return None
-    return np.concatenate(parts) if parts else None
+        found = compare_arrays(arrays[0], arrays[1])
+        if found.differing is None:
+            return None
+        total = arrays[0].size // len(arrays[0]) * run.submitted.scenarios
+        if first is None and found.scenario is not None:
+            first = msgspec.structs.replace(found, scenario=start + found.scenario)
+        differing += found.differing
+        largest = max(largest, found.largest_relative or 0.0)
+    if first is None:
+        return None
+    return msgspec.structs.replace(first, differing=differing, total=total, largest_relative=largest)
+
+
+def _read_block(
+    parts: list[tuple[Path, PartitionRecord]], address: str, start: int, stop: int
+) -> "NDArray[Any] | None":
+    for path, record in parts:
+        if record.first <= start and stop <= record.stop and address in record.files:
+            return read_array(path, record, address, first=start, stop=stop, check=False)
+    return None
+
+
+def _check_digest(path: Path, digest: str | None) -> None:
+    if digest and sha256_of(path) != digest:
+        raise Damaged("the blob's bytes are not those that were recorded when the job ended")

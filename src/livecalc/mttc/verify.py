@@ -12,7 +12,7 @@ import msgspec
 from livecalc.audit.log import AuditLog
 from livecalc.bundles.store import BundleStore
 from livecalc.cluster.port import Cluster
-from livecalc.domain.buckets import RECOMPUTE_PREFIX
+from livecalc.domain.buckets import RECOMPUTE_PREFIX, is_bucket_id
 from livecalc.domain.errors import Conflict, NotFound
 from livecalc.domain.jobs import JobState, check_job_id
 from livecalc.domain.namespaces import NamespaceRecord
@@ -62,9 +62,9 @@ class Recomputer:
             operation="mttc-verify",
             bucket_id=submitted.bucket_id,
             request_id=request_id,
+            detail={"job_id": submitted.job_id, "model_bundle_hash": submitted.model_bundle_hash},
             required=False,
         ) as entry:
-            entry.detail.update(job_id=submitted.job_id, model_bundle_hash=submitted.model_bundle_hash)
             verified = await self._recompute(principal, submitted, finished, request_id)
             entry.detail.update(match=verified.match, duration_seconds=verified.duration_seconds)
             record = RecomputedRecord(
@@ -80,7 +80,10 @@ class Recomputer:
 
     async def _original(self, principal: Principal, request: VerifyRequest) -> tuple[SubmittedRecord, FinishedRecord]:
         key = principal.tenant_key
-        if request.job_id is not None:
+        digest = await self._bundles.resolve(key, request.model_bundle_hash)
+        if not is_bucket_id(request.bucket_id):
+            candidates: list[SubmittedRecord] = []
+        elif request.job_id is not None:
             candidates = [await self._book.submitted(key, check_job_id(request.job_id))]
         else:
             candidates = await self._book.jobs_of(key, request.bucket_id)
@@ -89,7 +92,7 @@ class Recomputer:
             for record in candidates
             if record.tenant_id == principal.tenant_id
             and record.bucket_id == request.bucket_id
-            and record.model_bundle_hash == request.model_bundle_hash
+            and record.model_bundle_hash == digest
         ]
         for submitted in reversed(wanted):
             finished = await self._collector.collect(key, submitted)
@@ -99,7 +102,7 @@ class Recomputer:
             raise Conflict(
                 f"job {request.job_id} has no result to compare with: only a succeeded job can be recomputed"
             )
-        raise NotFound(f"bucket {request.bucket_id!r} has no succeeded job of bundle {request.model_bundle_hash[:12]}")
+        raise NotFound(f"bucket {request.bucket_id!r} has no succeeded job of bundle {digest[:12]}")
 
     async def _recompute(
         self, principal: Principal, submitted: SubmittedRecord, finished: FinishedRecord, request_id: str
@@ -140,13 +143,16 @@ class Recomputer:
                 name=f"recomputation of {submitted.job_id}",
             )
             launched = await self._launcher.launch(namespace, request)
-            await self._until_running(launched)
+            await self._until_running(principal, launched)
         return launched
 
-    async def _until_running(self, launched: SubmittedRecord) -> None:
+    async def _until_running(self, principal: Principal, launched: SubmittedRecord) -> None:
+        """Wait for a first pod, or for the job's end, whatever it is: also that it is gone."""
         while True:
             jobs = await self._cluster.list_jobs(launched.namespace)
             if any(job.name == launched.job_id and job.state != "pending" for job in jobs):
+                return
+            if await self._collector.collect(principal.tenant_key, launched) is not None:
                 return
             await anyio.sleep(_POLL)
 
@@ -169,7 +175,8 @@ class Recomputer:
         before = await read_run(self._book, key, *original)
         after = await read_run(self._book, key, *resumed)
         difference = None
-        if not before.damage:  # what is left of a damaged result would only seem to differ
+        # What is left of a damaged result, or of a run that failed, would only seem to differ.
+        if not before.damage and resumed[1].state is JobState.SUCCEEDED:
             difference = await first_difference(self._book, key, (before, original[1]), (after, resumed[1]))
         match = original[1].result_hash == resumed[1].result_hash and not before.damage and difference is None
         return Verified(

@@ -1,5 +1,6 @@
 """Write and read the records of jobs. Knows nothing of running them; `collect` decides how a job ended."""
 
+import hashlib
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -192,3 +193,9 @@ class JobBook:
 
 def _last_id_before(moment: datetime) -> str:
     return new_job_id(moment - timedelta(seconds=1), (1 << RANDOM_BITS) - 1)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -60,6 +60,10 @@ class FinishedRecord(Struct, frozen=True, kw_only=True):
     """Output digest of each result by address, hex."""
     partitions: list[str] = field(default_factory=list[str])
     """Blob of each partition that the result was made from, by index."""
+    partition_digests: list[str] = field(default_factory=list[str])
+    """SHA-256 of each of these blobs, hex."""
+    scenarios_done: int = 0
+    """How far the job came; of a job that did not succeed, as far as its workers said."""
     retries: int = 0
     violations: int = 0
     environment: dict[str, Any] = field(default_factory=dict[str, Any])

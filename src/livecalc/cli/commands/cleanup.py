@@ -29,17 +29,23 @@ def command(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
     Due is what is finalized, idle for INACTIVITY_THRESHOLD_HOURS, or left half reaped. The log goes to standard
     error. Exits 1 when something failed, or could not be decided on.
     """
+    from livecalc.cli.session import own_target
     from livecalc.settings import load
 
     settings = load()
+    if settings.target.url is not None:
+        raise click.UsageError(
+            "cleanup sweeps the home of this machine, not a server, which sweeps by itself: unset LIVECALC_URL"
+        )
     if dry_run:
         ctx.exit(_show(settings, asyncio.run(_plan(settings)), as_json=as_json))
     from livecalc.telemetry.logs import configure_logs
 
     configure_logs(level=settings.logs.level, format=settings.logs.format)
+    note(f"Target: {own_target(settings)}")
     report = asyncio.run(_sweep(settings))
     if as_json:
-        emit_json(report)
+        emit_json(_as_counted(report))
     ctx.exit(0 if report.clean else 1)
 
 
@@ -55,6 +61,14 @@ async def _sweep(settings: "Settings") -> "SweepReport":
 
     async with open_platform(settings) as platform:
         return await platform.reaper.sweep()
+
+
+def _as_counted(report: "SweepReport") -> dict[str, Any]:
+    """The report with every namespace that is kept counted as the dry run does, planned or after all."""
+    import msgspec
+
+    counted = msgspec.to_builtins(report)
+    return {**counted, "kept": report.kept + counted.pop("not_due")}
 
 
 def _show(settings: "Settings", plan: "SweepPlan", *, as_json: bool) -> int:

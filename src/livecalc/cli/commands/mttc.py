@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from livecalc.cli.checks import CHECK_FAILED, a_check
 from livecalc.cli.lazy import Group
 from livecalc.cli.output import bad, emit, emit_json, good, json_option, note
 from livecalc.cli.session import connected
@@ -16,7 +17,6 @@ EXAMPLE = """
 livecalc mttc verify j-01jdx4m8k3q7
 livecalc mttc verify --bucket q4-2025 --bundle 7c1e0b94d2aa
 """
-_CHECK_FAILED = 3
 
 
 @click.group("mttc", cls=Group, example=EXAMPLE)
@@ -38,11 +38,11 @@ def verify_command(
 ) -> None:
     """Recompute JOB in a new namespace and compare result hashes.
 
-    Exits 3 on a mismatch, and when it took longer than MTTC_TARGET_SECONDS.
+    Exits 3 on a mismatch, when something stored is damaged, and when it took longer than MTTC_TARGET_SECONDS.
     """
     if (job is None) == (bucket is None or bundle is None):
         raise click.UsageError("name a JOB, or both --bucket and --bundle")
-    with connected() as client:
+    with connected() as client, a_check():
         bucket_id, digest, job_id = _original(client, job, bucket, bundle)
         note(f"Recomputing {job_id or digest} ...")
         verified = client.verify(bucket_id, digest, job_id=job_id)
@@ -51,7 +51,7 @@ def verify_command(
     else:
         _show(verified)
     if not verified.success:
-        ctx.exit(_CHECK_FAILED)
+        ctx.exit(CHECK_FAILED)
 
 
 def _original(client: "Client", job: str | None, bucket: str | None, bundle: str | None) -> tuple[str, str, str | None]:

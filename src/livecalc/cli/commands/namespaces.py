@@ -54,9 +54,12 @@ def show_command(bucket: str, *, as_json: bool) -> None:
         emit(show_namespace(namespace, utc_now()))
 
 
-@command.command("create", example="livecalc namespaces create q4-2025 --retention regulatory")
+@command.command("create", example="livecalc namespaces create q4-2025 --retention standard")
 @_bucket
-@click.option("--retention", type=click.Choice(["standard", "regulatory"]), help="How long its archive is kept.")
+@click.option(
+    "--retention",
+    type=click.Choice(["standard", "regulatory"]), help="How long its archive is kept; this version refuses regulatory.",
+)
 @json_option
 def create_command(bucket: str, retention: str | None, *, as_json: bool) -> None:
     """Create a bucket's namespace; submit does it too."""

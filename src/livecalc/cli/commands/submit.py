@@ -8,11 +8,12 @@ from livecalc.cli.format import parse_duration
 from livecalc.cli.lazy import Command
 from livecalc.cli.output import emit, emit_json, json_option, note
 from livecalc.cli.session import connected
+from livecalc.domain.errors import InvalidInput
 
 EXAMPLE = """
 livecalc submit my-model --bucket q4-2025 --wait
 livecalc submit 7c1e0b94d2aa --bucket q4-2025 --name rerun --label basis=best-estimate
-livecalc submit model.zip --bucket statutory --retention regulatory --deadline 2h
+livecalc submit model.zip --bucket statutory --partitions 4 --deadline 2h
 """
 
 
@@ -26,7 +27,10 @@ livecalc submit model.zip --bucket statutory --retention regulatory --deadline 2
     "--partitions", type=click.IntRange(1), metavar="N", help="In how many parts to compute; by default one a slot."
 )
 @click.option("--deadline", metavar="TIME", help="Stop it after so long, such as 30m or 2h.")
-@click.option("--retention", type=click.Choice(["standard", "regulatory"]), help="How long the archive is kept.")
+@click.option(
+    "--retention",
+    type=click.Choice(["standard", "regulatory"]), help="How long the archive is kept; this version refuses regulatory.",
+)
 @json_option
 @click.pass_context
 def command(  # noqa: PLR0913  (the options of a submit)
@@ -51,7 +55,7 @@ def command(  # noqa: PLR0913  (the options of a submit)
     from livecalc.cli.waiting import wait_for
 
     chosen = parse_labels(labels)
-    seconds = None if deadline is None else parse_duration(deadline)
+    seconds = None if deadline is None else _read_deadline(deadline)
     start = time.monotonic()
     with connected() as client:
         handle = client.submit(
@@ -73,6 +77,16 @@ def command(  # noqa: PLR0913  (the options of a submit)
             return
         note(f"Job     {submitted.job_id} in {submitted.namespace}")
         ctx.exit(wait_for(client, submitted.job_id, as_json=as_json, since=start))
+
+
+def _read_deadline(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"--deadline {error.detail}") from None
+    if seconds <= 0:
+        raise InvalidInput(f"--deadline {text} is not valid: use more than 0s, such as 30m or 2h")
+    return seconds
 
 
 def parse_labels(labels: tuple[str, ...]) -> dict[str, str]:

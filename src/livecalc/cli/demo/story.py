@@ -154,7 +154,7 @@ class Story:
         return verified
 
     def _compare(self, verified: "Verified") -> None:
-        from livecalc.cli.views.recomputation import explain
+        from livecalc.cli.views.recomputation import differences
 
         self.holds &= verified.success
         with self._narrator.step() as step:
@@ -162,7 +162,7 @@ class Story:
             sign, word = ("=", good("MATCH")) if verified.match else ("≠", bad("MISMATCH"))
             step.say(f"{original} {sign} {resumed}   {word}")
             step.say(f"{verified.message} (target {verified.target_seconds:g}s)")
-            step.say(explain(verified))
+            step.say(differences(verified))
             step.know(match=verified.match, success=verified.success)
 
     def _end(self) -> dict[str, Any]:

@@ -91,11 +91,15 @@ def _container(log: ContainerLog) -> str:
 
 def _note(log: ContainerLog) -> str:
     ended = f"exit {log.exit_code}" if log.exit_code else ""
+    if ended and ended in log.note.split(", "):
+        ended = ""
     return ", ".join(part for part in (log.note, ended) if part)
 
 
 def _violations(number: int, pods: Sequence[PodViolations]) -> str:
     if not number:
         return "none"
+    if not pods:
+        return str(number)
     where = [f"{pod.pod}, offset {violation.offset}" for pod in pods for violation in pod.violations]
     return f"{number} ({'; '.join(where[:5])}{', ...' if len(where) > 5 else ''})"  # noqa: PLR2004  (five are enough here)

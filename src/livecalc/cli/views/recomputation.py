@@ -34,16 +34,20 @@ def verdict(verified: Verified) -> str:
 
 
 def explain(verified: Verified) -> str:
-    """What differs, where first, how far, and what to do; empty when all matched."""
+    """What does not match, where it first differs, how far, and what to do; empty when all matched."""
+    said = [verified.message] if not verified.match else []
+    return "\n".join(part for part in (*said, differences(verified)) if part)
+
+
+def differences(verified: Verified) -> str:
+    """The first difference and its extent, and that of the environments when the results differ."""
     lines: list[str] = []
     if verified.first_difference is not None:
         lines += _difference(verified.first_difference)
     differs = _differing(verified)
-    if differs:
+    if differs and verified.resumed_result_hash != verified.original_result_hash:
         lines.append("Differs: " + "; ".join(differs))
         lines.append("Do: recompute where the original ran, or move the node to the wasm engine.")
-    if not verified.success and not verified.match and verified.first_difference is None:
-        lines.append(verified.message)
     return "\n".join(lines)
 
 
