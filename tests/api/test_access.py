@@ -1,5 +1,7 @@
 """Who gets in, and what one tenant sees of another: nothing."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -138,3 +140,17 @@ def test_a_store_that_is_gone_is_not_ready(tmp_path: Path) -> None:
         (home / "blobs").unlink()
         (home / "elsewhere").rename(home / "blobs")
         assert site.http.get("/readyz").status_code == 200
+
+
+def test_a_cluster_whose_database_is_damaged_is_not_ready(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with open_site(home) as site, site.caller() as caller:
+        caller.post("/v1/platform/namespaces", params={"bucket_id": "b1"})
+    # In another process: whoever opens the file where a cluster has it open drops SQLite's locks.
+    damage = "import sys; f = open(sys.argv[1], 'r+b'); n = f.seek(0, 2); f.seek(4096); f.write(bytes(n - 4096))"
+    subprocess.run([sys.executable, "-c", damage, next(home.rglob("cluster.db"))], check=True)
+    with open_site(home) as site:
+        answer = site.http.get("/readyz")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert answer.json()["detail"] == "not ready: cluster did not answer"
+        assert site.http.get("/healthz").status_code == 200

@@ -88,6 +88,7 @@ def test_every_field(forms: httpx.Client) -> None:
         ("partitions", (None, "4")),
         ("deadline_seconds", (None, "1.5")),
         ("retention", (None, "regulatory")),
+        ("submit_key", (None, "run 7")),
         ("bundle", ("x.zip", b"PK", "application/zip")),
     ]
     found = read(forms.post("/", files=fields))
@@ -100,6 +101,7 @@ def test_every_field(forms: httpx.Client) -> None:
         "partitions": 4,
         "deadline_seconds": 1.5,
         "retention": "regulatory",
+        "submit_key": "run 7",
         "bundle": None,
     }
     assert not seen[-1].parent.exists()

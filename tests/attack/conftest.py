@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from attack.support.crew import Crew, open_crew
+
+pytest.register_assert_rewrite("attack.support")
+
+from attack.support.crew import Crew, open_crew  # noqa: E402  (its asserts are to say what they saw)
 
 
 @pytest.fixture(scope="module")

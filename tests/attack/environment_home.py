@@ -26,9 +26,9 @@ class Lived:
     new: str
     """The job of bucket `new`, which lives."""
 
-    def say(self, line: str, **settings: str) -> Said:
-        """Run a command line on this home; see `words`."""
-        return say(*self.words(line), LIVECALC_HOME=str(self.home), **settings)
+    def say(self, line: str, *more: str, terminal: bool = False, **settings: str) -> Said:
+        """Run a command line on this home, and `more` words as they are; see `words`."""
+        return say(*self.words(line), *more, terminal=terminal, LIVECALC_HOME=str(self.home), **settings)
 
     def words(self, line: str) -> list[str]:
         """Split a command line, in which OLD, NEW and MODEL stand for the jobs and the model's folder."""

@@ -60,9 +60,9 @@ class Said:
         return [line for line in self.err.splitlines() if line and not line.startswith(known)]
 
 
-def say(*line: str, **settings: str) -> Said:
-    """Run one command line; `settings` are environment variables."""
-    with _settings(settings), _streams() as (out, err):
+def say(*line: str, terminal: bool = False, **settings: str) -> Said:
+    """Run one command line; `settings` are environment variables. On a `terminal` styles are not taken out."""
+    with _settings(settings), _streams(_Terminal if terminal else io.TextIOWrapper) as (out, err):
         code = door.run(list(line))
     return Said(" ".join(line), code, _text(out), _text(err))
 
@@ -81,11 +81,16 @@ def _settings(settings: Mapping[str, str]) -> Generator[None]:
         os.environ.update(before)
 
 
+class _Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
 @contextmanager
-def _streams() -> Generator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
+def _streams(kind: type[io.TextIOWrapper]) -> Generator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
     before = sys.stdout, sys.stderr
     handlers = logging.getLogger().handlers[:]
-    sys.stdout, sys.stderr = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    sys.stdout, sys.stderr = (kind(io.BytesIO(), encoding="utf-8", newline="", write_through=True) for _ in range(2))
     try:
         yield sys.stdout, sys.stderr
     finally:
@@ -102,7 +107,7 @@ def _text(stream: io.TextIOWrapper) -> str:
 
 def main(order: str) -> None:
     wanted: Order = msgspec.json.decode(order, type=Order)
-    said = [say(*line, **wanted.settings) for line in wanted.lines]
+    said = [say(*line, terminal=False, **wanted.settings) for line in wanted.lines]
     sys.stdout.write(msgspec.json.encode(said).decode())
 
 

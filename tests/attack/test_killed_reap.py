@@ -1,12 +1,13 @@
 """A cleanup worker killed at every step of a reap: the next sweep finishes it, with one archive and each audit once."""
 
+import asyncio
 import random
 from functools import partial
 from pathlib import Path
 
 import pytest
 from attack.support.crew import FULL, Crew, choose
-from attack.support.reaped import check, prepare
+from attack.support.reaped import Prepared, check, prepare
 from attack.support.steps import Death
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack]
@@ -17,8 +18,14 @@ CLAIMED = 5
 SEED = 20_260_125
 
 
-async def test_killed_at_every_step_of_a_reap(crew: Crew, tmp_path: Path) -> None:
-    prepared = await prepare(tmp_path, crew, partial(crew.count, "reap", expected=STEPS), finalize=True)
+@pytest.fixture(scope="module")
+def prepared(crew: Crew, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """A finalized bucket; the sweep that reaps a copy of it is counted."""
+    folder = tmp_path_factory.mktemp("prepared")
+    return asyncio.run(prepare(folder, crew, partial(crew.count, "reap", expected=STEPS), finalize=True))
+
+
+async def test_killed_at_every_step_of_a_reap(crew: Crew, prepared: Prepared, tmp_path: Path) -> None:
     deaths = choose(STEPS, SEED)
     print(f"reap: {STEPS} steps, {len(deaths)} deaths, seed {SEED}")  # noqa: T201  (the attack's figures)
 
@@ -31,8 +38,7 @@ async def test_killed_at_every_step_of_a_reap(crew: Crew, tmp_path: Path) -> Non
     await crew.each(deaths, attempt)
 
 
-async def test_whoever_goes_on_with_it_is_killed_too(crew: Crew, tmp_path: Path) -> None:
-    prepared = await prepare(tmp_path, crew, partial(crew.count, "reap", expected=STEPS), finalize=True)
+async def test_whoever_goes_on_with_it_is_killed_too(crew: Crew, prepared: Prepared, tmp_path: Path) -> None:
     chance = random.Random(SEED)  # noqa: S311  (a choice of tests)
     # Before the claim there is nothing to go on with.
     steps = chance.sample(range(CLAIMED, STEPS + 1), 50 if FULL else 2)

@@ -8,7 +8,7 @@ from attack.support.recomputed import check, prepare
 from attack.support.steps import Death
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack]
-STEPS = 75
+STEPS = 76
 """Calls of ports that a recomputation of a job with one partition makes."""
 SEED = 20_260_127
 

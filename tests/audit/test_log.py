@@ -48,6 +48,26 @@ class TestRecords:
         assert records[0].timestamp == "2026-01-25T01:00:01Z"
         assert await log.head("acme") == f"3:{records[2].hash}"
 
+    async def test_a_slow_clock_hides_nothing(self, log: AuditLog, store: DirectoryStore, fill: Fill) -> None:
+        """A look back may stop at the first older record, because no record says it is older than the one before."""
+        reaped = await reap_record(log, since=START)
+        slow = AuditLog(store, now=lambda: START - timedelta(hours=25))
+        late = await slow.record(tenant_id="acme", user_id="j", operation="x", phase="intent", request_id="slow")
+        assert late.timestamp == reaped.timestamp
+        assert await reap_record(AuditLog(store, now=lambda: START), since=START) == reaped
+        records = await fill(1)
+        assert await log.read("acme", since=START) == [*records, late, reaped]
+        assert (await log.verify("acme")).holds
+
+    async def test_a_deleted_number_is_not_taken_again(self, store: DirectoryStore, log: AuditLog, fill: Fill) -> None:
+        records = await fill(9)
+        for number in (2, 6, 7):
+            await store.delete("audit-acme", f"{number:012}")
+        record = await reap_record(AuditLog(store, now=lambda: START))
+        assert (record.sequence, record.previous) == (10, records[-1].hash)
+        found = await log.verify("acme")
+        assert (found.holds, found.first_bad) == (False, 2)
+
     async def test_a_tenant_has_a_chain_of_its_own(self, log: AuditLog, fill: Fill) -> None:
         await fill(2)
         assert await log.head("other") is None

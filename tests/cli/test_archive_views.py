@@ -1,6 +1,8 @@
 """Archives as text, against literal expectations."""
 
-from livecalc.cli.views.archives import draw_archive, list_archives, show_archive, verdict
+import msgspec
+
+from livecalc.cli.views.archives import draw_archive, list_archives, list_logs, show_archive, verdict
 from livecalc.lifecycle.manifest import (
     BlobEntry,
     ContainerLog,
@@ -90,6 +92,13 @@ def test_an_archive_is_told_to_someone_who_was_not_there() -> None:
         "worker-3  main           lost             -  -             node gone: node-b2",
         "Sentinel violations: 1 (worker-1, offset 1234)",
     ]
+
+
+def test_an_exit_is_told_once() -> None:
+    log = ContainerLog(name="main", kind="main", state="complete", note="Error, exit 143", exit_code=143)
+    manifest = msgspec.structs.replace(MANIFEST, pods=[PodLogs(name="w", uid="p", phase="Failed", containers=[log])])
+    assert list_logs(manifest).splitlines()[1].endswith("  Error, exit 143")
+    assert list_logs(manifest).count("143") == 1
 
 
 def test_an_archive_is_drawn_with_its_manifest_last() -> None:

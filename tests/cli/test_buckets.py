@@ -47,6 +47,7 @@ def test_the_life_of_an_empty_bucket(livecalc: LiveCalc) -> None:
     assert swept.returncode == 0
     assert " - INFO - Starting cleanup worker\n" in swept.stderr
     assert swept.stderr.endswith(" - INFO - Cleanup worker finished: 1 successful, 0 failed\n")
+    assert swept.stderr.startswith("Target: local, ")
     assert json.loads(swept.stdout)["successful"] == 1
     assert "there is no namespace" in livecalc("namespaces", "show", "livecalc-bucket-q4").stderr
 
@@ -71,7 +72,9 @@ def test_an_archive_is_shown_and_printed(livecalc: LiveCalc, reaped: Path, home:
     assert shown[0].split() == ["Archive", f"q4/{timestamp}", "Complete"]
     assert any("verified ✔" in line for line in shown)
     assert "Deleted   namespace gone" in shown
+    assert shown[-1].startswith(f"Print a blob: livecalc diagnostics cat q4/{timestamp}/")
     assert answer(livecalc, "diagnostics", "cat", f"q4/{timestamp}/sentinel-violations.json").strip() == "[]"
+    assert answer(livecalc, "diagnostics", "cat", "q4/sentinel-violations.json").strip() == "[]"
 
 
 def test_an_archive_is_fetched_whole_and_only_once(
@@ -87,12 +90,39 @@ def test_an_archive_is_fetched_whole_and_only_once(
     assert again["fetched"] == 0
 
 
+def test_a_sweep_counts_what_it_keeps_as_the_dry_run_does(livecalc: LiveCalc) -> None:
+    livecalc("namespaces", "create", "q4")
+    planned = json.loads(answer(livecalc, "cleanup", "--dry-run", "--json"))
+    assert [each["decision"] for each in planned["entries"]] == ["keep"]
+    swept = json.loads(answer(livecalc, "cleanup", "--json"))
+    assert (swept["kept"], swept["successful"]) == (1, 0)
+
+
 def test_a_changed_archive_is_3(livecalc: LiveCalc, reaped: Path, home: Path) -> None:
     shutil.copytree(reaped, home)
     change(home, "events.json*", b"[", b"(")
+    change(home, "sentinel-violations.json*", b"[", b"(")
     ended = livecalc("diagnostics", "verify", "q4")
     assert ended.returncode == 3
     assert "events.json" in ended.stderr
+    shown = livecalc("diagnostics", "show", "q4")
+    assert shown.returncode == 3, shown.stderr
+    assert "events.json" in shown.stderr
+    assert "livecalc diagnostics verify q4/20" in shown.stderr
+    fetched = livecalc("diagnostics", "download", "q4", "-o", "archive")
+    assert fetched.returncode == 3
+    assert fetched.stderr.splitlines()[-1].startswith("✘ ")
+
+
+def test_an_unreadable_manifest_is_3_with_or_without_a_timestamp(livecalc: LiveCalc, reaped: Path, home: Path) -> None:
+    shutil.copytree(reaped, home)
+    timestamp = json.loads(answer(livecalc, "diagnostics", "list", "q4", "--json"))[0]["timestamp"]
+    change(home, "manifest.json*", b"{", b"(")
+    for arguments in (["show", "q4"], ["verify", "q4"], ["verify", f"q4/{timestamp}"], ["download", "q4"]):
+        ended = livecalc("diagnostics", *arguments)
+        assert ended.returncode == 3, ended.stderr
+        assert ended.stderr.splitlines()[-1].startswith("✘ ")
+        assert "manifest" in ended.stderr
 
 
 def test_audit_is_listed_newest_first_and_verified(livecalc: LiveCalc, reaped: Path, home: Path) -> None:

@@ -67,6 +67,41 @@ def test_wrong_usage_is_2_says_why_and_touches_nothing(livecalc: LiveCalc, home:
     assert not home.exists()
 
 
+def test_a_mistyped_command_is_suggested(livecalc: LiveCalc) -> None:
+    assert "Did you mean 'submit'?" in livecalc("sumbit", "model").stderr
+    assert "Did you mean" in livecalc("jobs", "lisst").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["submit", "model", "--bucket", "b", "--deadline", "0s"], "--deadline 0s is not valid"),
+        (["submit", "model", "--bucket", "b", "--deadline", "soon"], "--deadline 'soon' is not a duration"),
+        (["jobs", "list", "--since", "yesterday"], "2h or 7d"),
+        (["diagnostics", "cat", "q4"], "q4/sentinel-violations.json"),
+        (["diagnostics", "cat", "q4/20260126-010504"], "names no blob"),
+    ],
+)
+def test_wrong_usage_says_what_would_be_right(livecalc: LiveCalc, arguments: list[str], told: str) -> None:
+    ended = livecalc(*arguments)
+    assert ended.returncode == 2
+    assert told in ended.stderr
+
+
+def test_cleanup_is_of_this_machine_only(livecalc: LiveCalc, home: Path) -> None:
+    for arguments in (["cleanup"], ["cleanup", "--dry-run"]):
+        ended = livecalc(*arguments, LIVECALC_URL="http://127.0.0.1:9", LIVECALC_TOKEN="a.b.c")  # noqa: S106  (none)
+        assert ended.returncode == 2
+        assert "unset LIVECALC_URL" in ended.stderr
+    assert not home.exists()
+
+
+def test_a_model_that_is_no_file_and_no_folder_says_so(livecalc: LiveCalc) -> None:
+    ended = livecalc("run", "nosuch.zip")
+    assert ended.returncode == 1
+    assert "'nosuch.zip', no such file" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("INACTIVITY_THRESHOLD_HOURS", "soon"), ("LIVECALC_CLUSTER", "nomad"), ("REAP_CONCURRENCY", "0")],

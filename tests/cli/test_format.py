@@ -169,5 +169,5 @@ def test_since_is_an_age_a_day_or_a_moment(written: str, moment: str) -> None:
 
 @pytest.mark.parametrize("written", ["99999999999d", "yesterday", "2026-13-01", "2026-01-01T10:00:00"])
 def test_any_other_since_is_told_what_it_may_be(written: str) -> None:
-    with pytest.raises(InvalidInput, match="--since .*2h or 7d.*RFC 3339"):
+    with pytest.raises(InvalidInput, match=r"--since .*2h or 7d.*RFC 3339"):
         read_since(written, NOW)

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
+ipc: Any = import_module("pyarrow.ipc")  # it has no types
 LiveCalc = Callable[..., CompletedProcess[str]]
 Tiny = Callable[..., str]
 HANGS = "import time\nprint('waiting', flush=True)\ntime.sleep(600)"
@@ -50,6 +53,13 @@ def test_a_job_from_submit_to_result(livecalc: LiveCalc, tiny: Tiny, tmp_path: P
     summary = json.loads(livecalc("jobs", "result", job_id, "--json").stdout)
     assert 0 < summary["outputs"][0]["mean"] < 1
 
+    for name in ("out.arrow", "out.feather"):
+        assert livecalc("jobs", "result", job_id, "-o", name).returncode == 0
+        with ipc.open_file(str(tmp_path / name)) as reader:
+            assert reader.read_all().num_rows == 80
+    nowhere = livecalc("jobs", "result", job_id, "-o", "nosuch/r.csv")
+    assert nowhere.returncode == 1
+    assert nowhere.stderr.endswith("Error: nosuch/r.csv: No such file or directory\n")
     saved = livecalc("jobs", "result", job_id, "-o", "out.csv")
     assert saved.returncode == 0, saved.stderr
     with (tmp_path / "out.csv").open() as file:
@@ -77,7 +87,7 @@ def test_cancel_stops_and_watch_then_ends(livecalc: LiveCalc, waiting: str) -> N
     assert livecalc("jobs", "cancel", waiting[:9]).stdout == f"Job {waiting} is cancelled\n"
     watched = livecalc("jobs", "watch", waiting)
     assert watched.returncode == 1
-    assert watched.stdout.startswith("✘ Cancelled")
+    assert watched.stdout == "✘ Cancelled\n"
 
 
 def test_ctrl_c_detaches_and_finalize_names_the_job_that_goes_on(
@@ -101,6 +111,7 @@ def test_ctrl_c_detaches_and_finalize_names_the_job_that_goes_on(
     refused = livecalc("namespaces", "finalize", "q4")
     assert refused.returncode == 1
     assert waiting in refused.stderr
+    assert "--force" in refused.stderr
     forced = livecalc("namespaces", "finalize", "q4", "--force", "--json")
     assert json.loads(forced.stdout)["status"] == "finalized"
     late = livecalc("submit", "starter", "--bucket", "q4")
@@ -146,6 +157,8 @@ def test_mttc_verify_holds_unless_late_or_a_stored_byte_changes(livecalc: LiveCa
     differs = livecalc("mttc", "verify", job_id)
     assert differs.returncode == 3, differs.stderr
     assert "✘ MISMATCH in " in differs.stdout
+    assert "the original's stored result is damaged" in differs.stdout
+    assert "First difference" not in differs.stdout
 
 
 def test_binary_results_need_a_file_on_a_terminal_and_a_format(livecalc: LiveCalc) -> None:

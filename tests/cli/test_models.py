@@ -1,6 +1,7 @@
 """File tools: bundles are made, inspected and verified, and models are run, without any platform."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -95,6 +96,47 @@ def test_a_model_that_fails_says_why(livecalc: LiveCalc, tiny: Callable[..., str
     assert last.startswith("Error: ")
     assert "no premium today" in last
     assert ended.stdout == ""
+
+
+def test_one_partition_that_fails_stops_the_others(livecalc: LiveCalc, tiny: Callable[..., str]) -> None:
+    # Where there is one core there are no others.
+    body = """
+import os, time
+if block.first:
+    raise ValueError('no premium')
+if len(os.sched_getaffinity(0)) > 1:
+    time.sleep(600)
+return block.uniforms(1)[:, 0]
+"""
+    ended = livecalc("run", tiny(body))
+    assert ended.returncode == 1
+    assert "no premium" in ended.stderr.splitlines()[-1]
+
+
+def test_a_run_takes_the_cores_that_it_may_use(
+    tiny: Callable[..., str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    model = tiny("import os\nprint('engine', os.getpid(), flush=True)\nreturn block.uniforms(1)[:, 0]")
+    core = min(os.sched_getaffinity(0))
+    pinned = f"import os, runpy; os.sched_setaffinity(0, {{{core}}}); runpy.run_module('livecalc', run_name='__main__')"
+    ended = subprocess.run(
+        [sys.executable, "-c", pinned, "run", model],
+        env=environment,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert len({line for line in ended.stderr.splitlines() if line.startswith("engine ")}) == 1
+
+
+def test_a_model_whose_dtype_changes_fails(livecalc: LiveCalc, tiny: Callable[..., str]) -> None:
+    ended = livecalc("run", tiny("return block.uniforms(1)[:, 0].astype('f4' if block.first >= 40 else 'f8')"))
+    assert ended.returncode == 1
+    assert "<f4" in ended.stderr.splitlines()[-1] or "float32" in ended.stderr.splitlines()[-1]
 
 
 def test_ctrl_c_ends_a_run_and_its_processes(

@@ -201,6 +201,7 @@ def test_a_mismatch_says_where_how_far_and_what_differs() -> None:
         success=False,
         match=False,
         resumed_result_hash=OTHER,
+        message="MTTC verification failed: the recomputation gave another result",
         first_difference=difference,
         environment={
             "original": {"numpy": "2.4.6", "cpu": "avx512"},
@@ -214,6 +215,7 @@ def test_a_mismatch_says_where_how_far_and_what_differs() -> None:
     ]
     assert verdict(mismatch) == "MISMATCH in 40.30s (target 120s)"
     assert explain(mismatch).splitlines() == [
+        "MTTC verification failed: the recomputation gave another result",
         "First difference: output npv, block 7 (scenarios 280-319), scenario 283",
         "  original  67912044.11820352   resumed  67912044.11820345   (1.1e-15 relative)",
         "Extent: 3 of 25 blocks, 11 of 1,000 values; largest relative difference 2.4e-15",
@@ -233,6 +235,13 @@ def test_a_recomputation_without_a_result_says_why() -> None:
     )
     assert verdict(failed) == "NO RESULT in 40.30s (target 120s)"
     assert explain(failed) == "MTTC verification failed: out of memory"
+
+
+def test_a_damaged_original_says_so_and_no_more() -> None:
+    message = "MTTC verification failed: the original's stored result is damaged (partition 0)"
+    environment = {"original": {"cpu": "avx512"}, "resumed": {"cpu": "avx2"}, "differs": ["cpu"]}
+    damaged = msgspec.structs.replace(VERIFIED, success=False, match=False, message=message, environment=environment)
+    assert explain(damaged) == message
 
 
 def test_audit_records_are_listed() -> None:

@@ -15,6 +15,7 @@ from contracts.cluster_harness import LocalHarness, Place, new_name, wait_for_no
 
 from livecalc.cluster.local import LocalCluster
 from livecalc.cluster.local.home import Home, file_system, is_network
+from livecalc.cluster.port import JobSpec, PodTemplate
 from livecalc.domain.errors import Damaged, LivecalcError, Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -125,6 +126,23 @@ async def test_a_home_where_a_file_is_in_the_way_is_refused(tmp_path: Path) -> N
         await cluster.list_namespaces({})
 
     assert str(tmp_path / "cluster") in told.value.detail
+    await cluster.close()
+
+
+async def test_what_is_committed_is_no_failure_where_no_node_can_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = LocalCluster(tmp_path / "cluster")
+    await cluster.create_namespace("n1", labels={}, annotations={})
+    Home(tmp_path / "cluster").node_log.mkdir()
+    template = PodTemplate(image="local", command=("true",))
+
+    await cluster.create_job("n1", JobSpec(name="job", partitions=1, template=template, deadline_seconds=60))
+
+    (job,) = await cluster.list_jobs("n1")
+    assert job.state == "pending"
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith(f"No node runs, so what is pending stays so: {tmp_path / 'cluster'} cannot be used")
     await cluster.close()
 
 

@@ -37,6 +37,8 @@ def test_the_same_line(shown: str, printed: str) -> None:
         ("1 workers", "1 worker left"),
         ("namespace gone", "namespace going"),
         ("s", ""),
+        ("bundle " + HASH, "bundle " + OTHER),
+        ("Bundle     " + HASH + "   my-model v1", "Bundle     " + OTHER + "   my-model v1"),
     ],
 )
 def test_another_line(shown: str, printed: str) -> None:
@@ -68,6 +70,15 @@ def test_a_session_is_one_shell_and_each_command_must_succeed(tmp_path: Path) ->
             check(session, Copies(), Shown("false", ()))
         with pytest.raises(AssertionError, match="was shown, and not printed there: hello"):
             check(session, Copies(), Shown("printf bye", ("hello",)))
+
+
+def test_what_a_bundle_command_prints_is_the_same_for_everybody(tmp_path: Path) -> None:
+    with Session(tmp_path, reader_environment(tmp_path)) as session:
+        check(session, Copies(), Shown("livecalc() { echo file " + HASH + "; }", ()))
+        check(session, Copies(), Shown("livecalc bundle inspect m", ("file " + HASH,)))
+        check(session, Copies(), Shown("livecalc run m", ("file " + OTHER,)))
+        with pytest.raises(AssertionError, match="is the same for everybody: " + OTHER):
+            check(session, Copies(), Shown("livecalc bundle inspect m", ("file " + OTHER,)))
 
 
 def test_what_a_session_leaves_running_ends_with_it(tmp_path: Path) -> None:

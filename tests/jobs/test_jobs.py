@@ -208,3 +208,31 @@ async def test_what_is_audited_before_a_submit_says_what_will_be_done(platform: 
 @pytest.mark.parametrize("bucket", ["", "../x", "UPPER", "a/b"])
 async def test_no_bucket_has_no_jobs(platform: Platform, bucket: str) -> None:
     assert await platform.jobs.list_jobs(ANA, bucket_id=bucket) == []
+
+
+async def test_the_same_key_is_the_same_job_also_at_once_and_after_the_bucket_is_finalized(
+    platform: Platform, tmp_path: Path
+) -> None:
+    bundle = await push_model(platform, tmp_path / "m", STEADY)
+    request = SubmitRequest(bucket_id="b1", model_bundle_hash=bundle, submit_key="run 7")
+    ids: list[str] = []
+
+    async def submit() -> None:
+        ids.append((await platform.jobs.submit(ANA, request, request_id="test")).job_id)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(submit)
+    await submit()
+    assert len(set(ids)) == 1
+    assert [job.job_id for job in await platform.jobs.list_jobs(ANA)] == [ids[0]]
+    last = [job async for job in platform.jobs.events(ANA, ids[0])][-1]
+    assert last.state == "succeeded"
+    await platform.namespaces.finalize_namespace(ANA, last.namespace, force=False, request_id="test")
+    await submit()
+    assert len(set(ids)) == 1
+    other = await push_model(platform, tmp_path / "other", STEADY, count=24)
+    with pytest.raises(Conflict, match="was used for job"):
+        await platform.jobs.submit(
+            ANA, SubmitRequest(bucket_id="b1", model_bundle_hash=other, submit_key="run 7"), request_id="test"
+        )

@@ -176,17 +176,23 @@ async def test_violations_are_indexed_and_none_is_dropped(stage: Stage) -> None:
     await stage.pod(record.name, "worker-2", "true")
     text = "offset:1234,expected:0xABCD,actual:0x1234;offset:nonsense"
     await stage.local.annotate_pod(record.name, "worker-1", {"memory-sentinel-violations": text})
+    await stage.local.annotate_pod(record.name, "worker-2", {"memory-sentinel-violations": text.partition(";")[0]})
 
     manifest = await reaped(stage, "b")
 
-    [found] = await stage.diagnostics.violations(ANA, "b", manifest.timestamp)
-    assert found.pod == "worker-1"
+    [found, whole] = await stage.diagnostics.violations(ANA, "b", manifest.timestamp)
+    assert (found.pod, whole.pod) == ("worker-1", "worker-2")
     assert await stage.json(f"b/{manifest.timestamp}/sentinel-violations.json") == [
         {
             "pod": "worker-1",
             "violations": [{"offset": 1234, "expected": "0xABCD", "actual": "0x1234"}],
             "timestamp": found.timestamp,
             "malformed": ["offset:nonsense"],
-        }
+        },
+        {
+            "pod": "worker-2",
+            "violations": [{"offset": 1234, "expected": "0xABCD", "actual": "0x1234"}],
+            "timestamp": whole.timestamp,
+        },
     ]
-    assert manifest.violations == 2
+    assert manifest.violations == 3

@@ -83,6 +83,7 @@ def decide(record: NamespaceRecord, busy: int | None = 0, **trust: Any) -> objec
         (namespace(last=NOW - 26 * HOURS), 1, Keep("1 pod running")),
         (namespace(last=NOW - 26 * HOURS), None, Keep("idle > 24h, but its pods were not seen")),
         (namespace(last=NOW - timedelta(minutes=62)), 0, Keep("idle; reap in 22h58m")),
+        (namespace(last=NOW - timedelta(minutes=62)), 2, Keep("2 pods running")),
         (namespace(last=NOW - 24 * HOURS), 0, Keep("idle; reap in 0s")),
         (namespace(last=NOW - 24 * HOURS - timedelta(seconds=1)), 0, Reap("idle > 24h")),
         (namespace(last="yesterday"), 0, Stamp("last-activity unreadable")),
@@ -91,8 +92,8 @@ def decide(record: NamespaceRecord, busy: int | None = 0, **trust: Any) -> objec
         (namespace(last=NOW + 3 * HOURS), 0, Stamp("last-activity is 3h00m ahead")),
         (namespace(last=NOW + CLOCK_TOLERANCE), 0, Keep("idle; reap in 24h00m")),
         (namespace(status=None, last=NOW - 26 * HOURS), 0, Reap("idle > 24h")),
-        (namespace(labels={}), 0, Keep("not ours: its label app is not livecalc")),
-        (namespace(name="livecalc-bucket-c"), 0, Keep("not ours: its name is not that of its bucket-id label")),
+        (namespace(labels={}), 0, Keep("not ours: its label app is not livecalc", "its label app is not livecalc")),
+        (namespace(name="livecalc-bucket-c"), 0, Keep("not ours: its name is not that of its bucket-id label", "its name is not that of its bucket-id label")),
         (namespace(deletion_timestamp=NOW), 0, Keep("deleted by someone else, without an archive")),
     ],
 )

@@ -58,7 +58,7 @@ def test_every_container_and_every_run_has_a_log_of_its_own() -> None:
         "logs/worker-1.setup.log",
     ]
     [_, before, now, *_] = runs_of(whole)
-    assert (before.previous, before.note, before.running) == (True, "OOMKilled, exit 137", False)
+    assert (before.previous, before.note, before.running) == (True, "OOMKilled", False)
     assert (now.previous, now.note, now.running) == (False, "", True)
 
 

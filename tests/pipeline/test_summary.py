@@ -57,6 +57,12 @@ def test_one_scenario_has_no_deviation() -> None:
     assert (found.mean, found.sd, found.se, found.quantiles["5"], found.cte["70"]) == (3.0, None, None, 3.0, 3.0)
 
 
+@pytest.mark.parametrize("value", [0.1, 1e17 / 3, -7.0, 0.0])
+def test_a_constant_has_no_deviation_at_all(value: float) -> None:
+    found = summarise("c", np.full(1001, value))
+    assert (found.mean, found.sd, found.se) == (value, 0.0, 0.0)
+
+
 def test_nan_makes_every_figure_none() -> None:
     found = summarise("x", np.array([1.0, np.nan, 2.0]))
     assert [found.mean, found.se, found.sd, *found.quantiles.values(), *found.cte.values()] == [None] * 11

@@ -49,6 +49,9 @@ def test_values_are_read_by_their_type() -> None:
         ("DIAGNOSTIC_CONTAINER_NAME", "a--b"),
         ("LOG_FORMAT", "xml"),
         ("BUNDLE_LIMIT_MIB", "lots"),
+        ("MTTC_TARGET_SECONDS", "inf"),
+        ("MTTC_TARGET_SECONDS", "nan"),
+        ("WORKER_EGRESS_CIDRS", "10.0.0.0/8,everywhere"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(name: str, value: str) -> None:
@@ -56,6 +59,44 @@ def test_a_wrong_value_is_one_line_that_names_it(name: str, value: str) -> None:
         load({name: value})
     assert caught.value.detail.startswith(f"{name}={value!r} is not valid: ")
     assert "\n" not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("LIVECALC_CLUSTER", "docker", "use one of kubernetes, local"),
+        ("MAX_REAPS", "0", "use a whole number, at least 1"),
+        ("INACTIVITY_THRESHOLD_HOURS", "9000", "use a number of hours above 0, at most 8784 (366 days)"),
+        ("MTTC_TARGET_SECONDS", "inf", "use a number of seconds above 0, at most 86400 (a day)"),
+        ("DIAGNOSTIC_CONTAINER_NAME", "Logs", "use 3 to 22 of a-z, 0-9 and single '-'"),
+        ("WORKER_EGRESS_CIDRS", "10.0.0.0/8,10.0.0.1/8", "'10.0.0.1/8' is no network"),
+        ("WORKER_EGRESS_CIDRS", "10.0.0.1", "'10.0.0.1' is no network"),
+    ],
+)
+def test_a_wrong_value_says_what_is_allowed(name: str, value: str, wanted: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        load({name: value})
+    assert wanted in caught.value.detail
+    assert "`" not in caught.value.detail
+
+
+@pytest.mark.parametrize("purpose", ["audit", "bundles", "results", "regulatory"])
+@pytest.mark.parametrize("rest", ["", "-", "-acme"])
+def test_archives_do_not_go_where_something_else_is_kept(purpose: str, rest: str) -> None:
+    with pytest.raises(InvalidInput, match="neither audit, bundles, results nor regulatory"):
+        load({"DIAGNOSTIC_CONTAINER_NAME": purpose + rest})
+    assert load({"DIAGNOSTIC_CONTAINER_NAME": f"{purpose}logs"}).store.diagnostics == f"{purpose}logs"
+
+
+def test_a_container_name_ends_where_its_line_does() -> None:
+    with pytest.raises(InvalidInput):
+        load({"DIAGNOSTIC_CONTAINER_NAME": "diagnostics\n"})
+
+
+def test_networks_are_read_in_order() -> None:
+    jobs = load({"WORKER_EGRESS_CIDRS": "10.0.0.0/8, 2001:db8::/32"}).jobs
+    assert [str(network) for network in jobs.egress_networks] == ["10.0.0.0/8", "2001:db8::/32"]
+    assert Settings().jobs.egress_networks == ()
 
 
 def test_the_docs_have_each_variable_and_no_other() -> None:

@@ -31,6 +31,7 @@ class SubmitFields(Struct, frozen=True, kw_only=True):
     partitions: int | None = None
     deadline_seconds: float | None = None
     retention: Retention | None = None
+    submit_key: str | None = None
 
 
 class SubmitForm(SubmitFields, frozen=True, kw_only=True):

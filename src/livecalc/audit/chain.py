@@ -21,6 +21,7 @@ class Head(Struct, frozen=True):
 
     sequence: int = 0
     hash: str = GENESIS
+    timestamp: str = ""
 
 
 class Chain:
@@ -31,14 +32,19 @@ class Chain:
         self.tenant_id = tenant_id
         self.container = f"audit-{tenant_key(tenant_id)}"
         self._seen = Head()
+        self._begun = False
+        """Whether the store was asked once what lies beyond a gap: a deleted record's number is not taken again."""
         self._turn = asyncio.Lock()
 
     async def append(self, record: AuditRecord, *, unless_like_since: str | None = None) -> AuditRecord:
         """Number, seal and store a record; with `unless_like_since` return one like it from that time on instead.
 
+        Its time is never before that of the record before it, so that a look back may stop at the first older one.
         Raises Unavailable, and Damaged when the record before cannot be read.
         """
         async with self._turn:
+            if not self._begun:
+                await self.head()
             checked = 0
             while True:
                 if unless_like_since is not None:
@@ -57,21 +63,22 @@ class Chain:
             await self._blobs.write(self.container, blob_name(placed.sequence), encode(placed))
         except AlreadyExists:
             taken = await self.read(placed.sequence)
-            self._seen = Head(taken.sequence, taken.hash)
+            self._seen = _head(taken)
             if taken == placed:  # our own, from a try whose answer was lost
                 return True
             await self.head()
             return False
-        self._seen = Head(placed.sequence, placed.hash)
+        self._seen = _head(placed)
         return True
 
     async def head(self) -> Head:
         """Find the end. Raises as `read`."""
-        end = await self._end()
+        end = await (self._end() if self._begun else self.last())
         if end > self._seen.sequence:
-            head = Head(end, (await self.read(end)).hash)
+            head = _head(await self.read(end))
             if end > self._seen.sequence:  # an append may have seen more meanwhile
                 self._seen = head
+        self._begun = True
         return self._seen
 
     async def _end(self) -> int:
@@ -90,7 +97,8 @@ class Chain:
         """The largest number there is; beyond the head when a record between was deleted."""
         last = await self._end()
         async for info in self._blobs.list_blobs(self.container, after=blob_name(last)):
-            last = int(info.name) if info.name.isdecimal() else last
+            if info.name.isdecimal() and info.name == blob_name(int(info.name)):
+                last = int(info.name)
         return last
 
     async def read(self, sequence: int) -> AuditRecord:
@@ -141,8 +149,13 @@ def decode(sequence: int, content: bytes) -> AuditRecord:
     return record
 
 
+def _head(record: AuditRecord) -> Head:
+    return Head(record.sequence, record.hash, record.timestamp)
+
+
 def _place(record: AuditRecord, head: Head) -> AuditRecord:
-    return seal(msgspec.structs.replace(record, sequence=head.sequence + 1, previous=head.hash))
+    timestamp = max(record.timestamp, head.timestamp)
+    return seal(msgspec.structs.replace(record, sequence=head.sequence + 1, previous=head.hash, timestamp=timestamp))
 
 
 def _essence(record: AuditRecord) -> tuple[str | None, ...]:

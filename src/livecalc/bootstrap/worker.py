@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Run the worker that this pod's environment describes; returns the pod's exit code (`run_worker`)."""
+    """Run the worker that this pod's environment describes; returns the pod's exit code.
+
+    That is `run_worker`'s, or 2 where the environment describes none.
+    """
     from livecalc.worker.main import run_worker
 
     try:
@@ -27,8 +30,8 @@ def main() -> int:
         return run_worker(
             grant_client,
             task_url=environ[GRANTS_ENV],
-            index=int(environ["JOB_COMPLETION_INDEX"]),
-            attempt=int(os.environ.get("LIVECALC_ATTEMPT", "0")),
+            index=_count("JOB_COMPLETION_INDEX", environ["JOB_COMPLETION_INDEX"]),
+            attempt=_count("LIVECALC_ATTEMPT", os.environ.get("LIVECALC_ATTEMPT", "0")),
             scratch=Path(environ["LIVECALC_SCRATCH"]),
             termination_file=Path(environ["LIVECALC_TERMINATION_MESSAGE"]),
             heartbeat=cell.heartbeat,
@@ -37,7 +40,7 @@ def main() -> int:
         )
     except LivecalcError as error:
         sys.stderr.write(f"Error: {error.detail}\n")
-        return 1
+        return 2 if isinstance(error, InvalidInput) else 1
 
 
 def grant_client(url: str) -> "GrantClient":
@@ -111,6 +114,12 @@ class _Environ:
             raise InvalidInput(
                 f"{name} is not set: `livecalc worker` is started by the cluster, inside a pod"
             ) from None
+
+
+def _count(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidInput(f"{name}={text[:40]!r} is not valid: use a whole number, at least 0")
+    return int(text)
 
 
 if __name__ == "__main__":

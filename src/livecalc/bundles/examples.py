@@ -27,4 +27,5 @@ def model_folder(text: str) -> Path:
         return folder
     if text in list_examples():
         return find_example(text)
-    raise NotFound(f"there is no folder {text!r}, nor an example of that name ({', '.join(list_examples())})")
+    examples = ", ".join(list_examples())
+    raise NotFound(f"there is no folder {text!r}, no such file, and no example of that name ({examples})")

@@ -1,4 +1,4 @@
-"""Compute an opened bundle here, on every core, and put its partitions together as the platform does."""
+"""Compute an opened bundle here, on every core that may be used, and put its partitions together as the platform does."""
 
 import os
 from collections.abc import Callable, Generator
@@ -9,12 +9,13 @@ from threading import Lock
 
 from msgspec import Struct
 
-from livecalc.domain.errors import ModelFailed, Unavailable
+from livecalc.domain.errors import Damaged, ModelFailed, Unavailable
 from livecalc.domain.jobs import split_blocks
 from livecalc.domain.modelconfig import RESULTS, Config
+from livecalc.domain.partitions import join_outputs
 from livecalc.domain.resulthash import OutputDigest, result_hash
 from livecalc.pipeline.interrupt import Interrupt
-from livecalc.pipeline.outcome import Outcome
+from livecalc.pipeline.outcome import Outcome, make_record
 from livecalc.pipeline.run import run_partition
 from livecalc.wire.jobs import OutputSummary
 
@@ -39,8 +40,13 @@ def compute(
     on_progress: Callable[[int], None],
     on_output: Callable[[bytes], None],
 ) -> Computed:
-    """Compute every scenario; `on_progress` gets how many are done. Raises ModelFailed, Unavailable."""
-    ranges = split_blocks(config.scenarios.count, config.scenarios.block, os.cpu_count() or 1)
+    """Compute every scenario; `on_progress` gets how many are done. Raises ModelFailed, Unavailable.
+
+    One process for each core that this one may use, each with its share of the machine's memory. When one fails, the
+    others are stopped.
+    """
+    ranges = split_blocks(config.scenarios.count, config.scenarios.block, _cores())
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // len(ranges)
     done = [0] * len(ranges)
     lock = Lock()
 
@@ -53,9 +59,23 @@ def compute(
         place = scratch / str(index)
         place.mkdir()
         first, stop = ranges[index]
-        return run_partition(
-            folder, config, first, stop, scratch=place, on_progress=advance, on_output=on_output, interrupt=interrupt
-        )
+        outcome = None
+        try:
+            outcome = run_partition(
+                folder,
+                config,
+                first,
+                stop,
+                scratch=place,
+                memory=memory,
+                on_progress=advance,
+                on_output=on_output,
+                interrupt=interrupt,
+            )
+        finally:
+            if outcome is None or outcome.state != "succeeded":
+                interrupt.set()
+        return outcome
 
     with _interrupt() as interrupt, ThreadPoolExecutor(len(ranges)) as threads:
         try:
@@ -63,7 +83,7 @@ def compute(
         except BaseException:
             interrupt.set()
             raise
-    return _put_together(config, outcomes)
+    return _put_together(config, ranges, outcomes)
 
 
 @contextmanager
@@ -75,17 +95,14 @@ def _interrupt() -> Generator[Interrupt]:
         interrupt.close()
 
 
-def _put_together(config: Config, outcomes: list[Outcome]) -> Computed:
-    for outcome in outcomes:
-        if outcome.state == "failed":
-            raise ModelFailed(outcome.error or "the model failed")
-        if outcome.state != "succeeded":
-            raise Unavailable(f"computing ended early ({outcome.state}): {outcome.error or 'no reason was given'}")
+def _put_together(config: Config, ranges: list[tuple[int, int]], outcomes: list[Outcome]) -> Computed:
+    _check_ends(outcomes)
     nodes = {node for outcome in outcomes for node in outcome.nodes}
+    outputs = _join(config, ranges, outcomes)
     return Computed(
         model=f"{config.name} v{config.version}",
         scenarios=config.scenarios.count,
-        result_hash=result_hash({address: _whole(address, config, outcomes) for address in config.results}),
+        result_hash=result_hash({address: outputs[address] for address in config.results}),
         outputs=_summaries(config, outcomes),
         cpu_seconds={
             node: round(sum(each.nodes[node].cpu_seconds for each in outcomes if node in each.nodes), 3)
@@ -95,16 +112,31 @@ def _put_together(config: Config, outcomes: list[Outcome]) -> Computed:
     )
 
 
-def _whole(address: str, config: Config, outcomes: list[Outcome]) -> OutputDigest:
-    parts = [outcome.outputs[address] for outcome in outcomes]
-    if len({(part.dtype, part.shape[1:]) for part in parts}) > 1:
-        raise ModelFailed(f"output {address} differs between partitions: a model must give one dtype and shape")
-    return OutputDigest(
-        dtype=parts[0].dtype,
-        shape=(config.scenarios.count, *parts[0].shape[1:]),
-        block=config.scenarios.block,
-        digests=[bytes.fromhex(digest) for part in parts for digest in part.digests],
-    )
+def _check_ends(outcomes: list[Outcome]) -> None:
+    """Raise the reason when not all succeeded: `interrupted` is what one failure made of the others."""
+    ends = {outcome.state: outcome for outcome in reversed(outcomes)}
+    if failed := ends.get("failed"):
+        raise ModelFailed(failed.error or "the model failed")
+    if ended := ends.get("lost") or ends.get("interrupted"):
+        raise Unavailable(f"computing ended early ({ended.state}): {ended.error or 'no reason was given'}")
+
+
+def _join(config: Config, ranges: list[tuple[int, int]], outcomes: list[Outcome]) -> dict[str, OutputDigest]:
+    records = [
+        make_record(outcome, job_id="", index=index, attempt=0, first=first, stop=stop, block=config.scenarios.block)
+        for index, (outcome, (first, stop)) in enumerate(zip(outcomes, ranges, strict=True))
+    ]
+    try:
+        return join_outputs(records, config.scenarios.count)
+    except Damaged as error:  # nothing was stored, so that it is the model which gave what does not fit together
+        raise ModelFailed(f"{error.detail}: a model must give one dtype and shape") from None
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _summaries(config: Config, outcomes: list[Outcome]) -> list[OutputSummary]:

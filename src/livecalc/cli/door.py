@@ -11,6 +11,7 @@ from typing import cast
 
 import click
 
+from livecalc.cli.format import plain
 from livecalc.cli.root import root
 from livecalc.domain.errors import Forbidden, InvalidInput, LivecalcError, Unauthenticated
 
@@ -45,11 +46,12 @@ def _invoke(arguments: Sequence[str] | None) -> int:
     try:
         return _main(arguments) or 0
     except click.ClickException as error:
+        vars(error).update(message="\n".join(map(plain, error.message.splitlines())))
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except LivecalcError as error:
+    except (LivecalcError, UnicodeEncodeError) as error:
         return _report(error)
     except OSError as error:
         if error.errno == errno.EPIPE:
@@ -64,7 +66,10 @@ def _main(arguments: Sequence[str] | None) -> int | None:
     return root.main(arguments, prog_name="livecalc", standalone_mode=False, color=color)
 
 
-def _report(error: LivecalcError) -> int:
+def _report(error: LivecalcError | UnicodeEncodeError) -> int:
+    if isinstance(error, UnicodeEncodeError):
+        # Bytes on the command line that are no UTF-8 come as characters that nobody can send on.
+        return _say(f"{error.object[:60]!a} is no text: it has bytes that are not UTF-8", USAGE)
     return _say(error.detail, exit_code(error))
 
 
@@ -93,7 +98,7 @@ def _describe(error: OSError) -> str:
 
 
 def _say(sentence: str, code: int) -> int:
-    click.echo(f"Error: {sentence}", err=True)
+    click.echo(f"Error: {plain(sentence)}", err=True)
     return code
 
 

@@ -71,6 +71,17 @@ class LazyGroup(Group):
                 return command
         return None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for a name that is none, suggest from the table, as click does from a group's commands."""
+        from difflib import get_close_matches
+
+        similar = get_close_matches(args[0], self.list_commands(ctx))
+        if similar and args[0] not in self.list_commands(ctx) and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {' or '.join(map(repr, similar))}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's)
         """List the table by sections."""
         width = max(len(entry.name) for entry in self.entries)

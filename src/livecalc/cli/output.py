@@ -4,6 +4,8 @@ from typing import Any
 
 import click
 
+from livecalc.cli.format import plain
+
 
 def emit(text: str) -> None:
     """Print a result."""
@@ -23,13 +25,13 @@ def note(text: str) -> None:
 
 
 def good(text: str) -> str:
-    """A check that held."""
-    return click.style(f"✔ {text}".rstrip(), fg="green")
+    """A check that held, in one line."""
+    return click.style(f"✔ {plain(text)}".rstrip(), fg="green")
 
 
 def bad(text: str) -> str:
-    """A check that did not hold."""
-    return click.style(f"✘ {text}".rstrip(), fg="red")
+    """A check that did not hold, in one line."""
+    return click.style(f"✘ {plain(text)}".rstrip(), fg="red")
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON with the HTTP field names, in full.")

@@ -32,7 +32,8 @@ def wait_for(client: "Client", job_id: str, *, as_json: bool, since: float | Non
         took = between(job.started_at, job.finished_at) if since is None else duration(time.monotonic() - since)
         _show_success(client, job, took)
     else:
-        emit(bad(f"{job.state.capitalize()}: {job.error or 'no reason was recorded'}"))
+        reason = "" if job.error == job.state else f": {job.error or 'no reason was recorded'}"
+        emit(bad(job.state.capitalize() + reason))
         note(f"Log: livecalc jobs logs {job_id}")
     return 0 if job.state == JobState.SUCCEEDED else 1
 

@@ -86,8 +86,12 @@ class Client:
         partitions: int | None = None,
         deadline_seconds: float | None = None,
         retention: str | None = None,
+        submit_key: str | None = None,
     ) -> JobHandle:
-        """Run a model in a bucket: a folder, a bundle file, or the hash of a bundle that is there."""
+        """Run a model in a bucket: a folder, an example's name, a bundle file, or the hash of a bundle that is there.
+
+        Asking again with the same `submit_key`, after an answer that was lost, gives the same job.
+        """
         fields: list[tuple[str, Any]] = [
             (field, (None, str(value)))
             for field, value in (
@@ -97,6 +101,7 @@ class Client:
                 ("partitions", partitions),
                 ("deadline_seconds", deadline_seconds),
                 ("retention", retention),
+                ("submit_key", submit_key),
             )
             if value is not None
         ]

@@ -58,6 +58,8 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
     deadline_seconds: float
     name: str | None = None
     labels: dict[str, str] = field(default_factory=dict[str, str])
+    submit_key: str | None = None
+    """The same key in the same bucket is the same job."""
 
 
 class Launcher:
@@ -83,14 +85,21 @@ class Launcher:
     async def launch(self, namespace: NamespaceRecord, request: LaunchRequest) -> SubmittedRecord:
         """Record a job and create it. Raises Conflict or Reaping when the namespace takes no work (any more)."""
         now = await self._cluster.now()
-        record = await self._record(namespace, request, now)
         tenant_key = namespace.tenant_key
+        record = await self._record(namespace, request, now)
+        if request.submit_key is not None:
+            first = await self._book.take_key(tenant_key, record, request.submit_key)
+            if first.job_id != record.job_id:
+                await self._book.forget_job(tenant_key, record)
+                return first
         try:
             url = await self._task(tenant_key, record, now)
             await begin_submit(self._cluster, namespace.name, namespace.uid, record.job_id, now)
             await self._create(namespace, record, url)
             await self._confirm(namespace, record)
         except LivecalcError:
+            if request.submit_key is not None:
+                await self._book.drop_key(tenant_key, namespace.bucket_id, request.submit_key)
             await self._withdraw(tenant_key, record)
             raise
         return record

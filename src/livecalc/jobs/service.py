@@ -6,20 +6,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from msgspec import Struct, field
 
 from livecalc.audit.log import AuditLog
 from livecalc.bundles.store import BundleStore
 from livecalc.cluster.port import Cluster
-from livecalc.domain.buckets import check_bucket_id, is_bucket_id
-from livecalc.domain.errors import Conflict, Damaged, InvalidInput, NotFound
+from livecalc.domain.buckets import is_bucket_id
+from livecalc.domain.errors import Conflict, Damaged, NotFound
 from livecalc.domain.jobs import JobState, check_job_id
-from livecalc.domain.retention import Retention
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import parse_timestamp
 from livecalc.jobs import results
 from livecalc.jobs.launch import Launcher, LaunchRequest
 from livecalc.jobs.logs import JobLogs
+from livecalc.jobs.request import SubmitRequest, check_request
 from livecalc.jobs.views import JobViews
 from livecalc.lifecycle.namespaces import NamespaceManager
 from livecalc.records.book import JobBook
@@ -31,23 +30,10 @@ from livecalc.wire.jobs import Job, Result, Submitted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LABEL_LENGTH = 63
-_NAME_LENGTH = 200
-_LABELS = 32
-_MOST_PARTITIONS = 1000
 _POLL = 0.1
 
 
-class SubmitRequest(Struct, frozen=True, kw_only=True):
-    """What a caller asks to run; None takes the default."""
-
-    bucket_id: str
-    model_bundle_hash: str
-    name: str | None = None
-    labels: dict[str, str] = field(default_factory=dict[str, str])
-    partitions: int | None = None
-    deadline_seconds: float | None = None
-    retention: Retention | None = None
+__all__ = ["Jobs", "SubmitRequest"]
 
 
 class Jobs:
@@ -83,9 +69,12 @@ class Jobs:
 
         Raises InvalidInput, NotFound (the bundle), Conflict (the bucket takes no work), Reaping (come back).
         """
-        checked = self._check(request)
+        checked = check_request(request, self._deadline_seconds)
         digest = await self._bundles.resolve(principal.tenant_key, checked.model_bundle_hash)
         bundle = await self._bundles.describe(principal.tenant_key, digest)
+        known = await self._known(principal, checked, digest)
+        if known is not None:
+            return _submitted(known)
         async with self._audit.operation(
             principal=principal,
             operation="submit",
@@ -107,16 +96,11 @@ class Jobs:
                 deadline_seconds=checked.deadline_seconds or self._deadline_seconds,
                 name=checked.name,
                 labels=checked.labels,
+                submit_key=checked.submit_key,
             )
             record = await self._launcher.launch(namespace, launch)
             entry.detail["job_id"] = record.job_id
-        return Submitted(
-            job_id=record.job_id,
-            bucket_id=record.bucket_id,
-            namespace=record.namespace,
-            model_bundle_hash=digest,
-            status_url=f"/v1/jobs/{record.job_id}",
-        )
+        return _submitted(record)
 
     async def get(self, principal: Principal, job_id: str) -> Job:
         """Read one job, alive or long gone. Raises NotFound."""
@@ -226,6 +210,16 @@ class Jobs:
                 notice(f"job {submitted.job_id} is left out: {error.detail}")
         return running
 
+    async def _known(self, principal: Principal, request: SubmitRequest, digest: str) -> SubmittedRecord | None:
+        if request.submit_key is None:
+            return None
+        known = await self._book.job_by_key(principal.tenant_key, request.bucket_id, request.submit_key)
+        if known is not None and known.model_bundle_hash != digest:
+            raise Conflict(
+                f"key {request.submit_key!r} was used for job {known.job_id} of another bundle: use a new key"
+            )
+        return known
+
     async def _stop(self, submitted: SubmittedRecord) -> None:
         try:
             await self._cluster.cancel_job(submitted.namespace, submitted.job_id)
@@ -256,26 +250,15 @@ class Jobs:
             raise Conflict(f"job {job_id} has no result: it {finished.state} ({finished.error})")
         return submitted, finished
 
-    def _check(self, request: SubmitRequest) -> SubmitRequest:
-        check_bucket_id(request.bucket_id)
-        if request.partitions is not None and not 1 <= request.partitions <= _MOST_PARTITIONS:
-            raise InvalidInput(f"partitions={request.partitions} is not valid: use 1 to {_MOST_PARTITIONS}")
-        deadline = request.deadline_seconds
-        if deadline is not None and not 0 < deadline <= self._deadline_seconds:
-            raise InvalidInput(
-                f"deadline_seconds={deadline:g} is not valid: use more than 0, at most {self._deadline_seconds:g} "
-                "(JOB_DEADLINE_HOURS)"
-            )
-        if request.name is not None and not (0 < len(request.name) <= _NAME_LENGTH and request.name.isprintable()):
-            raise InvalidInput(f"name {request.name[:40]!r} is not valid: use 1 to {_NAME_LENGTH} printable characters")
-        if len(request.labels) > _LABELS:
-            raise InvalidInput(f"{len(request.labels)} labels are too many: use at most {_LABELS}")
-        for key, value in request.labels.items():
-            if not (0 < len(key) <= _LABEL_LENGTH and len(value) <= _LABEL_LENGTH and (key + value).isprintable()):
-                raise InvalidInput(
-                    f"label {key[:40]!r} is not valid: key and value have at most {_LABEL_LENGTH} characters"
-                )
-        return request
+
+def _submitted(record: SubmittedRecord) -> Submitted:
+    return Submitted(
+        job_id=record.job_id,
+        bucket_id=record.bucket_id,
+        namespace=record.namespace,
+        model_bundle_hash=record.model_bundle_hash,
+        status_url=f"/v1/jobs/{record.job_id}",
+    )
 
 
 def _has_labels(submitted: SubmittedRecord, labels: Mapping[str, str]) -> bool:

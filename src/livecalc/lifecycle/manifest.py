@@ -116,7 +116,7 @@ class PodViolations(Struct, frozen=True, kw_only=True, omit_defaults=True):
     violations: list[PodViolation]
     timestamp: str
     """When they were extracted."""
-    malformed: list[str] = field(default_factory=list[str])
+    malformed: list[str] = []  # msgspec copies it, and leaves it out of the JSON as long as it is empty
     """Parts of the annotation that are no violations, as they came."""
 
 

@@ -181,9 +181,8 @@ class NamespaceManager:
                 record = await self._own(principal, name)
             pods = [] if force else await running_pods(self._cluster, name)
             if pods:
-                raise Conflict(
-                    f"namespace {name} has running pods: {', '.join(pods)}; wait for them, or force it (--force, force=true)"
-                )
+                names = ", ".join(pods)
+                raise Conflict(f"namespace {name} has running pods: {names}; wait, or force it (--force, force=true)")
             try:
                 outcome = await self._reaper.reap_one(
                     record,

@@ -37,6 +37,8 @@ class Keep(Struct, frozen=True, tag=True):
     """Leave it alone."""
 
     reason: str
+    foreign: str | None = None
+    """In what it differs from what we make; None when it is ours."""
 
 
 class Stamp(Struct, frozen=True, tag=True):
@@ -132,7 +134,7 @@ def _decide(observed: Observed, now: datetime, policy: SweepPolicy, *, clocks_ag
     record = observed.record
     foreign = why_not_ours(record)
     if foreign is not None:
-        return Keep(f"not ours: {foreign}")
+        return Keep(f"not ours: {foreign}", foreign)
     claim = read_claim(record)
     if claim is not None:
         return Resume(_who_claimed(claim, now), claim)
@@ -201,10 +203,11 @@ def _problems(skew: timedelta, *, complete: bool) -> tuple[str, ...]:
 def _notices(entries: Sequence[Entry]) -> tuple[str, ...]:
     notices: list[str] = []
     for entry in entries:
-        if not isinstance(entry.decision, Keep):
+        decision = entry.decision
+        if not isinstance(decision, Keep):
             continue
-        record = entry.record
-        foreign = why_not_ours(record)
+        record = entry.observed.record
+        foreign = decision.foreign
         if foreign is not None:
             if all(record.labels.get(key) == value for key, value in LABELS.items()):
                 notices.append(f"namespace {record.name} is left alone: {foreign}")

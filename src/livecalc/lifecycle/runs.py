@@ -49,12 +49,12 @@ class Run(Struct, frozen=True, kw_only=True):
 
     @property
     def note(self) -> str:
-        """What happened to it, when that was not simply success."""
+        """What happened to it, when that was not simply success; its exit code is said beside it."""
         if not self.started:
             return f"never started: {self.container.reason or self.pod.reason or self.pod.phase}"
         if self.end is None or self.end.exit_code == 0:
             return ""
-        return f"{self.end.reason or 'Error'}, exit {self.end.exit_code}"
+        return self.end.reason or "Error"
 
     def is_run_of(self, info: BlobInfo) -> bool:
         """Tell whether a stored log is of this run."""

@@ -52,8 +52,13 @@ def _columns(output: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[An
 
 
 def _moments(values: NDArray[Any]) -> tuple[float, float]:
-    """Mean, and standard deviation with n - 1 in two passes; the deviation of one value is NaN."""
+    """Mean, and standard deviation with n - 1 in two passes; the deviation of one value is NaN.
+
+    Of many equal values they are that value and 0, without what rounding would make of them.
+    """
     count = len(values)
+    if count > 1 and np.isfinite(values[0]) and (values == values[0]).all():
+        return float(values[0]), 0.0
     with np.errstate(invalid="ignore", over="ignore"):
         mean = float(np.add.reduce(values)) / count
         squares = float(np.add.reduce((values - mean) ** 2))

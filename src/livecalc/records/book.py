@@ -42,6 +42,27 @@ class JobBook:
             await self._forget(container, index)
             raise
 
+    async def take_key(self, tenant_key: str, record: SubmittedRecord, submit_key: str) -> SubmittedRecord:
+        """Give a key to a job; returns the job that has it, which is the first that asked."""
+        container, name = paths.results_container(tenant_key), _key_path(record.bucket_id, submit_key)
+        try:
+            await self._blobs.write(container, name, record.job_id.encode())
+        except AlreadyExists:
+            return await self.job_by_key(tenant_key, record.bucket_id, submit_key) or record
+        return record
+
+    async def job_by_key(self, tenant_key: str, bucket_id: str, submit_key: str) -> SubmittedRecord | None:
+        """Find the job that has a key."""
+        container, name = paths.results_container(tenant_key), _key_path(bucket_id, submit_key)
+        try:
+            return await self.submitted(tenant_key, (await read_all(self._blobs, container, name)).decode())
+        except NotFound:
+            return None
+
+    async def drop_key(self, tenant_key: str, bucket_id: str, submit_key: str) -> None:
+        """Free a key whose job came to nothing."""
+        await self._forget(paths.results_container(tenant_key), _key_path(bucket_id, submit_key))
+
     async def submitted(self, tenant_key: str, job_id: str) -> SubmittedRecord:
         """Read what was asked. Raises NotFound, Damaged."""
         try:
@@ -193,6 +214,10 @@ class JobBook:
 
 def _last_id_before(moment: datetime) -> str:
     return new_job_id(moment - timedelta(seconds=1), (1 << RANDOM_BITS) - 1)
+
+
+def _key_path(bucket_id: str, submit_key: str) -> str:
+    return paths.submit_key(bucket_id, hashlib.sha256(submit_key.encode()).hexdigest())
 
 
 def sha256_of(path: Path) -> str:

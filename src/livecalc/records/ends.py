@@ -16,7 +16,6 @@ from livecalc.domain.timestamps import format_timestamp, parse_timestamp
 from livecalc.domain.violations import parse_violations
 from livecalc.records.model import FinishedRecord, SubmittedRecord
 
-
 _STOPPED = 143
 """The exit code of a worker that ended on SIGTERM."""
 

@@ -57,3 +57,8 @@ def bucket_prefix(bucket_id: str) -> str:
 def index(bucket_id: str, job_id: str) -> str:
     """The empty blob that says a job is of a bucket."""
     return f"{bucket_prefix(bucket_id)}{job_id}"
+
+
+def submit_key(bucket_id: str, digest: str) -> str:
+    """The blob that says which job was submitted by a key; its content is the job's id."""
+    return f"keys/{bucket_id}/{digest}"

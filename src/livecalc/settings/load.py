@@ -54,9 +54,22 @@ def _topic(topic: type[T], values: Mapping[str, str]) -> T:
     try:
         return msgspec.convert(values, topic, strict=False)
     except msgspec.ValidationError as error:
-        text = str(error)
-        place = _PLACE.search(text)
+        place = _PLACE.search(str(error))
         name = place["name"] if place else "?"
         shown = "(hidden)" if name in _SECRETS else repr(values.get(name, ""))
-        wanted = text[: place.start()] if place else text
-        raise InvalidInput(f"{name}={shown} is not valid: {wanted[0].lower()}{wanted[1:]}") from None
+        raise InvalidInput(f"{name}={shown} is not valid: use {_allowed(topic, name)}") from None
+
+
+def _allowed(topic: type[Struct], name: str) -> str:
+    """What a setting may be, in words."""
+    from msgspec import inspect
+
+    shape = inspect.type_info(topic)
+    types = {field.encode_name: field.type for field in shape.fields} if isinstance(shape, inspect.StructType) else {}
+    match types.get(name):
+        case inspect.LiteralType() as literal:
+            return f"one of {', '.join(sorted(map(str, literal.values)))}"
+        case inspect.Metadata(extra_json_schema={"description": str(words)}):
+            return words
+        case _:
+            return "text"

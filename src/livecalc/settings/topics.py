@@ -1,14 +1,29 @@
 """What can be set, by topic. The environment's names are the contract; `docs/settings.md` explains each."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Hours = Annotated[float, Meta(gt=0, le=24 * 366)]
-Seconds = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
-ContainerName = Annotated[str, Meta(pattern=r"^[a-z0-9](-?[a-z0-9]){2,21}$", max_length=22)]
+from livecalc.domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+_NAMES = "3 to 22 of a-z, 0-9 and single '-', and neither audit, bundles, results nor regulatory, also not before a '-'"
+
+# What a setting may be stands in its description too, which is what its refusal says.
+Hours = Annotated[float, Meta(gt=0, le=8784, description="a number of hours above 0, at most 8784 (366 days)")]
+Seconds = Annotated[float, Meta(gt=0, le=86_400, description="a number of seconds above 0, at most 86400 (a day)")]
+Count = Annotated[int, Meta(ge=1, description="a whole number, at least 1")]
+ContainerName = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!(audit|bundles|results|regulatory)(-|\Z))[a-z0-9](-?[a-z0-9]){2,21}\Z",
+        max_length=22,
+        description=_NAMES,
+    ),
+]
 
 
 class TargetSettings(
@@ -94,17 +109,31 @@ class JobSettings(
     kw_only=True,
     rename={
         "image": "WORKER_IMAGE",
+        "egress": "WORKER_EGRESS_CIDRS",
         "deadline_hours": "JOB_DEADLINE_HOURS",
         "log_limit_mib": "LOG_LIMIT_MIB",
         "mttc_target": "MTTC_TARGET_SECONDS",
     },
 ):
-    """How jobs run."""
+    """How jobs run. Raises InvalidInput for networks that are none."""
 
     image: str | None = None
+    egress: str = ""
+    """As it was given; see `egress_networks`."""
     deadline_hours: Hours = 24.0
     log_limit_mib: Count = 1024
     mttc_target: Seconds = 120.0
+
+    def __post_init__(self) -> None:
+        """Refuse networks early."""
+        _ = self.egress_networks
+
+    @property
+    def egress_networks(self) -> "tuple[IPv4Network | IPv6Network, ...]":
+        """Where workers on Kubernetes may connect to; the local cluster does not use it."""
+        if not self.egress:
+            return ()
+        return tuple(_network(text.strip(), self.egress) for text in self.egress.split(","))
 
 
 class BundleSettings(
@@ -125,3 +154,16 @@ class LogSettings(Struct, frozen=True, kw_only=True, rename={"level": "LOG_LEVEL
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["text", "json"] = "text"
+
+
+def _network(text: str, given: str) -> "IPv4Network | IPv6Network":
+    from ipaddress import ip_network
+
+    try:
+        if "/" in text:
+            return ip_network(text)
+    except ValueError:
+        pass
+    raise InvalidInput(
+        f"WORKER_EGRESS_CIDRS={given!r} is not valid: {text!r} is no network; use some like 10.0.0.0/8,192.0.2.0/24"
+    )

@@ -59,17 +59,22 @@ def _cleared(folder: Path) -> Generator[None]:
 
 @contextmanager
 def _interrupted_by_sigterm() -> Generator[Interrupt]:
-    """Turn SIGTERM into a wish; a thread that may not handle signals leaves them alone."""
+    """Turn SIGTERM into a wish, and ignore it once all is done; a thread that may not handle signals leaves them alone.
+
+    What the worker stated stands from then on: a signal that comes while the process leaves must not give it another
+    exit status.
+    """
     interrupt = Interrupt()
 
     def ask(_number: int, _frame: object) -> None:
         interrupt.set()
 
     main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, ask) if main else None
+    if main:
+        signal.signal(signal.SIGTERM, ask)
     try:
         yield interrupt
     finally:
         if main:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         interrupt.close()

@@ -10,6 +10,8 @@ from support.waiting import eventually
 from livecalc.services import Platform
 from livecalc.wire.jobs import Job
 
+NO_GRACE = timedelta(seconds=-2)
+"""Whoever was killed is dead; less than nothing, because a job's id and record know whole seconds only."""
 INTERRUPTED = "its submit was interrupted before the cluster had it: submit again"
 
 
@@ -24,7 +26,7 @@ async def compute(site: Site) -> str:
 
 async def check(crew: Crew, site: Site, result_hash: str) -> None:
     """See how the submit ended, submit again, and reap: nothing lost, nothing doubled, nothing left behind."""
-    async with platform_at(site.home, policy=HASTY, submit_grace=timedelta(0)) as platform:
+    async with platform_at(site.home, policy=HASTY, submit_grace=NO_GRACE) as platform:
         before = await jobs_of(platform)
         ends = [(job.state, job.result_hash, job.error) for job in before.values()]
         assert ends in ([], [("succeeded", result_hash, None)], [("failed", None, INTERRUPTED)]), ends

@@ -62,6 +62,7 @@ async def submit_job(call: Call[NoQuery]) -> Response:
         partitions=form.partitions,
         deadline_seconds=form.deadline_seconds,
         retention=form.retention,
+        submit_key=form.submit_key,
     )
     submitted = await call.platform.jobs.submit(call.principal, request, request_id=call.request_id)
     return answer(submitted, 202, {"Location": submitted.status_url})

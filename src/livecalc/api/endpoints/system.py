@@ -3,8 +3,10 @@
 import asyncio
 import platform as machine
 from collections.abc import Awaitable, Callable
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.responses import Response
@@ -14,10 +16,13 @@ from livecalc.api import metrics
 from livecalc.api.call import Call, Visit, answer
 from livecalc.api.problems import Refusal
 from livecalc.api.route import NoQuery
-from livecalc.domain.errors import LivecalcError, Unavailable
+from livecalc.domain.errors import LivecalcError, NotFound, Unavailable
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.wire import media
 from livecalc.wire.status import Health, Status
+
+if TYPE_CHECKING:
+    from livecalc.cluster.port import Cluster
 
 _PATIENCE = 2.0
 """Seconds that a part may take to say that it is there."""
@@ -33,7 +38,7 @@ async def readiness(visit: Visit) -> Response:
     """Every part that requests need answers. Raises Unavailable, which names those that do not."""
     platform = visit.site.platform
     probes: dict[str, Callable[[], Awaitable[object]]] = {
-        "cluster": platform.cluster.now,
+        "cluster": partial(_look_up_nothing, platform.cluster),
         "blobs": lambda: platform.blobs.list_containers("audit-"),
     }
     found = await asyncio.gather(*map(_answers, probes.values()))
@@ -91,6 +96,12 @@ async def status(call: Call[NoQuery]) -> Response:
 def _versions() -> dict[str, str]:
     libraries = {name: version(name) for name in ("numpy", "pyarrow")}
     return {"livecalc": __version__, "python": machine.python_version(), **libraries}
+
+
+async def _look_up_nothing(cluster: "Cluster") -> None:
+    """Have the cluster look into its objects for one that is not there: it costs the same however many there are."""
+    with suppress(NotFound):
+        await cluster.get_namespace("livecalc-readiness")
 
 
 async def _answers(probe: Callable[[], Awaitable[object]]) -> bool:

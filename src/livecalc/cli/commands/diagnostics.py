@@ -149,7 +149,9 @@ def _split(path: str) -> tuple[str, str, str]:
 
 
 def _how_to_print(found: "Found") -> str:
-    """How to print a log, or whatever there is when nothing ran."""
+    """How to print a log, or what there is when nothing ran."""
+    from livecalc.lifecycle.places import MANIFEST
+
     logs = [log.blob for log in found.manifest.containers if log.blob]
-    names = logs or [blob.name for blob in found.manifest.blobs]
-    return f"Print {'a log' if logs else 'a blob'}: livecalc diagnostics cat {found.path}/{names[0] if names else 'manifest.json'}"
+    what, name = ("a log", logs[0]) if logs else ("a blob", MANIFEST)
+    return f"Print {what}: livecalc diagnostics cat {found.path}/{name}"

@@ -24,6 +24,7 @@ livecalc jobs result j-01jdx4m8 --format csv -o npv.csv
 """
 _STATES = ["pending", "running", "succeeded", "failed", "cancelled"]
 _FORMS = ["table", "csv", "parquet", "arrow"]
+_ARROW_FILES = (".arrow", ".feather")
 _job = click.argument("job")
 
 
@@ -108,9 +109,9 @@ def result_command(job: str, form: str | None, output: Path | None, *, as_json: 
     """Print a job's result: a summary of each output, or every value of every scenario.
 
     The table, and --json, are the summary; csv, parquet and arrow have a column for the scenario and one for each
-    output.
+    output. A file called .arrow or .feather has the Arrow file format; standard output the stream.
     """
-    from livecalc.cli.files import save_stream
+    from livecalc.cli.files import save_arrow_file, save_stream
     from livecalc.cli.views.jobs import summary
 
     form = form or _form_of(output)
@@ -129,7 +130,11 @@ def result_command(job: str, form: str | None, output: Path | None, *, as_json: 
     if form != "csv" and output is None and sys.stdout.isatty():
         raise click.UsageError(f"{form} is not for a terminal: give a file with -o")
     with connected() as client:
-        save_stream(client.download_result(client.resolve_job(job), form), output)
+        chunks = client.download_result(client.resolve_job(job), form)
+        if form == "arrow" and output is not None and output.suffix in _ARROW_FILES:
+            save_arrow_file(chunks, output)
+        else:
+            save_stream(chunks, output)
 
 
 @command.command("cancel", example="livecalc jobs cancel j-01jdx4m8")
@@ -157,6 +162,8 @@ def _archive(client: "Client", job: "Job") -> "Archive | None":
 def _form_of(output: Path | None) -> str:
     if output is None:
         return "table"
+    if output.suffix in _ARROW_FILES:
+        return "arrow"
     suffix = output.suffix.removeprefix(".")
     if suffix not in _FORMS[1:]:
         raise click.UsageError(f"{output} does not say its format: end it in .csv, .parquet or .arrow, or use --format")

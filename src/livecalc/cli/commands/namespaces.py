@@ -58,7 +58,8 @@ def show_command(bucket: str, *, as_json: bool) -> None:
 @_bucket
 @click.option(
     "--retention",
-    type=click.Choice(["standard", "regulatory"]), help="How long its archive is kept; this version refuses regulatory.",
+    type=click.Choice(["standard", "regulatory"]),
+    help="How long its archive is kept; this version refuses regulatory.",
 )
 @json_option
 def create_command(bucket: str, retention: str | None, *, as_json: bool) -> None:

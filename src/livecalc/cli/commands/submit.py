@@ -29,7 +29,8 @@ livecalc submit model.zip --bucket statutory --partitions 4 --deadline 2h
 @click.option("--deadline", metavar="TIME", help="Stop it after so long, such as 30m or 2h.")
 @click.option(
     "--retention",
-    type=click.Choice(["standard", "regulatory"]), help="How long the archive is kept; this version refuses regulatory.",
+    type=click.Choice(["standard", "regulatory"]),
+    help="How long the archive is kept; this version refuses regulatory.",
 )
 @json_option
 @click.pass_context

@@ -11,6 +11,7 @@ from livecalc.cli.demo.leftovers import find_leftovers, tell_leftovers
 from livecalc.cli.demo.narrator import Narrator
 from livecalc.cli.format import count, duration, number, short, size
 from livecalc.cli.output import bad, good, note
+from livecalc.cli.program import program
 from livecalc.domain.buckets import namespace_name
 from livecalc.domain.errors import LivecalcError, NotFound, Unavailable
 from livecalc.domain.jobs import JobState
@@ -168,11 +169,12 @@ class Story:
     def _end(self) -> dict[str, Any]:
         records = sum(entry.bucket_id == self._bucket_id for entry in self._client.audit(limit=1000))
         left = find_leftovers(self._platform, self._bucket_id)
+        livecalc = program()
         self._narrator.close(
             f"Left running: {tell_leftovers(left)}.",
             f"Kept: bundle, result, archive, {count(records, 'audit record')}.",
-            f"See: livecalc diagnostics show {self._bucket_id}",
-            "Next: livecalc bundle init my-model && livecalc submit my-model --bucket b1 --wait",
+            f"See: {livecalc} diagnostics show {self._bucket_id}",
+            f"Next: {livecalc} bundle init my-model && {livecalc} submit my-model --bucket b1 --wait",
         )
         return {
             "bucket_id": self._bucket_id,

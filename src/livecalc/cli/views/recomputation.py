@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from livecalc.cli.format import NONE, count, duration, short
+from livecalc.cli.format import NONE, count, duration, plain, short
 from livecalc.cli.tables import facts, table
 from livecalc.cli.views.jobs import environment
 from livecalc.wire.jobs import Difference
@@ -35,7 +35,7 @@ def verdict(verified: Verified) -> str:
 
 def explain(verified: Verified) -> str:
     """What does not match, where it first differs, how far, and what to do; empty when all matched."""
-    said = [verified.message] if not verified.match else []
+    said = map(plain, verified.message.splitlines() if not verified.match else [])
     return "\n".join(part for part in (*said, differences(verified)) if part)
 
 

@@ -259,18 +259,22 @@ class LocalCluster:
                 pending = is_pending(db, now)
             if pending:
                 ring(self._home)
-                ensure_node(self._home, self._settings)
+                self._pick_up()
             return answer
 
         return await self._run(run)
 
     def _pick_up(self) -> None:
-        """Have what is pending go on, whoever left it. A node that does not start is no reason to refuse a look."""
+        """Have what is pending go on, whoever left it.
+
+        A node that does not start is no reason to refuse a look, nor to call a write failed that was committed: it is
+        warned of, and what was asked for stays pending until a node starts.
+        """
         try:
             ensure_node(self._home, self._settings)
         except Unavailable as error:
             if error.detail != self._warned:
-                _logger.warning("%s", error.detail)
+                _logger.warning("No node runs, so what is pending stays so: %s", error.detail)
             self._warned = error.detail
 
     async def _run(self, call: Callable[[], T]) -> T:
