@@ -103,6 +103,8 @@ def test_health_and_metrics(site: Site, ana: httpx.Client) -> None:
     assert 'livecalc_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"}' in text
     assert 'livecalc_http_requests_total{method="*",route="other",status="404"}' in text
     assert "<nothing>" not in text
+    assert "# TYPE livecalc_reaps_total counter" in text
+    assert text.count("livecalc_archived_bytes_total counter") == 1
 
 
 def test_every_answer_is_private_and_of_its_own_type(ana: httpx.Client, site: Site) -> None:

@@ -23,6 +23,7 @@ from support.waiting import eventually
 
 from livecalc.bootstrap.service import local_token
 from livecalc.client import Client
+from livecalc.cluster.local import LocalCluster
 from livecalc.domain.errors import Unavailable
 from livecalc.settings import load
 
@@ -158,6 +159,31 @@ async def test_it_sweeps_by_itself(tmp_path: Path) -> None:
         assert [archive.bucket_id for archive in client.archives()] == ["b0", "b1", "b2"]
         assert 'livecalc_chores_total{chore="settling",outcome="ok"} 1' in http.get("/metrics").text
         assert server.end()[0] == second.end()[0] == 0
+
+
+async def test_a_slow_namespace_does_not_hold_the_next_sweep(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with started(home, every=0.2) as server, server.http() as http:
+        client = Client(http, target=server.url)
+        slow = client.create_namespace("slow").namespace
+        cluster = LocalCluster(home / "cluster")
+        await cluster.create_volume_claim(slow, "data", finalizers=("example.org/keep",))
+        client.finalize(slow)
+
+        async def deleted() -> bool:
+            return (await cluster.get_namespace(slow)).terminating
+
+        await eventually(deleted)
+        client.finalize(client.create_namespace("late").namespace)
+
+        async def left(*expected: str) -> bool:
+            return [each.namespace for each in client.namespaces()] == list(expected)
+
+        await eventually(lambda: left(slow), within=20)
+        await cluster.remove_claim_finalizer(slow, "data", "example.org/keep")
+        await eventually(left, within=20)
+        await cluster.close()
+        assert server.end() == (0, "closed\n")
 
 
 def test_a_body_over_the_limit_is_told_before_it_is_sent(server: Server) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attack.environment_shell import Said, say
-from contracts.cluster_harness import wait_for_node_to_leave
 from support.bundles import model_files, write_folder
+from support.processes import until
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Lived:
 
     def copy(self, folder: Path) -> "Lived":
         """The same home elsewhere."""
+        # The database is whole when its write-ahead log is gone, with the last process that used it.
+        until(lambda: not list((self.home / "cluster").glob("*.db-wal")))
         # The bell is a named pipe, which copytree cannot copy; a node makes its own.
         shutil.copytree(self.home, folder, ignore=shutil.ignore_patterns("node.bell"))
         return Lived(folder, self.model, self.old, self.new)
@@ -67,5 +69,4 @@ def live(folder: Path) -> Lived:
         said = lived.say(line)
         assert said.code == 0, said
     jobs = json.loads(lived.say("jobs list --json").out)
-    wait_for_node_to_leave(home / "cluster")
     return Lived(home, model, jobs[1]["job_id"], jobs[0]["job_id"])

@@ -19,7 +19,7 @@ from attack.support.submitted import compute
 from livecalc.wire.jobs import Job
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack]
-PROCESSES, CLIENTS = (5, 10) if FULL else (2, 4)
+PROCESSES, CLIENTS = (5, 10) if FULL else (2, 3)
 """Processes, and clients in each."""
 
 

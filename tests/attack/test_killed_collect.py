@@ -12,8 +12,6 @@ from support.waiting import eventually
 from livecalc.services import Platform
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack]
-STEPS = 16
-"""Calls of ports that listing the jobs of a bucket makes which has one, that ended while nobody looked."""
 SEED = 20_260_128
 
 
@@ -46,10 +44,9 @@ async def check(crew: Crew, site: Site) -> str | None:
 async def test_killed_at_every_step_of_collecting(crew: Crew, tmp_path: Path) -> None:
     template = await prepare(tmp_path / "template")
     whole = template.copy(tmp_path / "whole")
-    await crew.count("collect", whole.home, STEPS)
+    await crew.count("collect", whole.home)
     result_hash = await check(crew, whole)
-    deaths = choose(STEPS, SEED)
-    print(f"collect: {STEPS} steps, {len(deaths)} deaths, seed {SEED}")  # noqa: T201  (the attack's figures)
+    deaths = choose("collect", SEED)
 
     async def attempt(death: Death) -> None:
         site = template.copy(tmp_path / f"{death.instant}-{death.step}")

@@ -6,13 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from attack.support.crew import FULL, Crew, choose
+from attack.support.crew import FULL, STEPS, Crew, choose
 from attack.support.reaped import Prepared, check, prepare
 from attack.support.steps import Death
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack]
-STEPS = 60
-"""Calls of ports that a sweep makes which reaps one bucket with a job of two pods, a foreign pod, and a volume."""
 CLAIMED = 5
 """The step that makes the claim."""
 SEED = 20_260_125
@@ -22,12 +20,11 @@ SEED = 20_260_125
 def prepared(crew: Crew, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """A finalized bucket; the sweep that reaps a copy of it is counted."""
     folder = tmp_path_factory.mktemp("prepared")
-    return asyncio.run(prepare(folder, crew, partial(crew.count, "reap", expected=STEPS), finalize=True))
+    return asyncio.run(prepare(folder, crew, partial(crew.count, "reap"), finalize=True))
 
 
 async def test_killed_at_every_step_of_a_reap(crew: Crew, prepared: Prepared, tmp_path: Path) -> None:
-    deaths = choose(STEPS, SEED)
-    print(f"reap: {STEPS} steps, {len(deaths)} deaths, seed {SEED}")  # noqa: T201  (the attack's figures)
+    deaths = choose("reap", SEED)
 
     async def attempt(death: Death) -> None:
         site = prepared.site.copy(tmp_path / f"{death.instant}-{death.step}")
@@ -41,9 +38,9 @@ async def test_killed_at_every_step_of_a_reap(crew: Crew, prepared: Prepared, tm
 async def test_whoever_goes_on_with_it_is_killed_too(crew: Crew, prepared: Prepared, tmp_path: Path) -> None:
     chance = random.Random(SEED)  # noqa: S311  (a choice of tests)
     # Before the claim there is nothing to go on with.
-    steps = chance.sample(range(CLAIMED, STEPS + 1), 50 if FULL else 2)
+    steps = chance.sample(range(CLAIMED, STEPS["reap"] + 1), 50 if FULL else 2)
     firsts = [Death(step=step, instant="after") for step in steps]
-    seconds = {death: Death(step=chance.randrange(1, STEPS - 20), instant="after") for death in firsts}
+    seconds = {death: Death(step=chance.randrange(1, STEPS["reap"] - 20), instant="after") for death in firsts}
     print(f"reap, twice: {len(seconds)} pairs of deaths, seed {SEED}")  # noqa: T201  (the attack's figures)
 
     async def attempt(death: Death) -> None:

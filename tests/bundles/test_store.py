@@ -72,7 +72,6 @@ async def test_describes_what_another_process_pushed(store: BundleStore, blobs: 
     first, again = await other.describe("acme", HASH), await other.describe("acme", HASH)
     assert (first.size, first.config.name) == (len(DATA), "small")
     assert first == again
-    assert await other.config("acme", HASH) == first.config
 
 
 async def test_fetches_the_very_bytes(store: BundleStore, good: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Namespaces, archives, audit, cleanup and identity through the real executable, without any job."""
 
+import base64
 import json
 import os
 import shutil
@@ -27,6 +28,8 @@ def test_status_says_where_and_who(livecalc: LiveCalc, home: Path) -> None:
     shown = answer(livecalc, "status")
     assert f"Target    local, {home}" in shown
     assert "Tenant    local" in shown
+    status = json.loads(answer(livecalc, "status", "--json"))
+    assert (status["target"], status["tenant_id"]) == (f"local, {home}", "local")
 
 
 def test_the_first_command_says_that_models_are_not_isolated(livecalc: LiveCalc) -> None:
@@ -178,6 +181,27 @@ def test_a_token_is_printed_alone_and_is_the_tenant(livecalc: LiveCalc) -> None:
     seen = livecalc("status", LIVECALC_TOKEN=token)
     assert "tenant acme" in seen.stderr
     assert "User      ana" in seen.stdout
+
+
+def test_a_token_ends_when_it_is_told_to(livecalc: LiveCalc) -> None:
+    for ttl, seconds in (("2h", 7200), ("90", 90), ("30d", 30 * 86_400)):
+        claims = livecalc("token", "--ttl", ttl).stdout.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        assert found["exp"] - found["iat"] == seconds
+
+
+@pytest.mark.parametrize("ttl", ["0", "0.5s", "31d", "99999999999999999999", "9" * 400, "soon", "-5"])
+def test_a_token_that_lasts_too_long_or_not_at_all_is_refused(livecalc: LiveCalc, ttl: str) -> None:
+    ended = livecalc("token", f"--ttl={ttl}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("Error: --ttl ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_server_without_a_token_is_4(livecalc: LiveCalc) -> None:
+    ended = livecalc("status", LIVECALC_URL="http://127.0.0.1:9")
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert "needs a token: set LIVECALC_TOKEN" in ended.stderr.splitlines()[-1]
 
 
 def test_a_bad_token_is_4(livecalc: LiveCalc) -> None:

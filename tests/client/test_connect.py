@@ -72,7 +72,7 @@ def test_a_token_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_a_server_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVECALC_URL", "http://127.0.0.1:9")
-    with pytest.raises(InvalidInput, match="needs a token: set LIVECALC_TOKEN"):
+    with pytest.raises(Unauthenticated, match="needs a token: set LIVECALC_TOKEN"):
         livecalc.connect()
     with pytest.raises(InvalidInput, match="leave them out for a server"):
         livecalc.connect(tenant="acme", token="x")  # noqa: S106  (never sent)

@@ -28,7 +28,7 @@ def section(heading: str) -> str:
 
 
 def named(heading: str) -> dict[str, str]:
-    """The names of a section's tables, each with what stands in its brackets; without brackets, None's text."""
+    """The names of a section's tables, each with what stands in its brackets; "property" without them."""
     rows = re.findall(r"^\| `(\w+)(\(([^`]*)\))?` \|", section(heading), re.MULTILINE)
     return {name: given if brackets else "property" for name, brackets, given in rows}
 
@@ -72,8 +72,9 @@ def test_connect_is_called_as_the_heading_says() -> None:
 
 def test_the_errors_are_the_tree() -> None:
     def below(kind: type[errors.LivecalcError], depth: int = 0) -> Iterator[tuple[str, str, str, str]]:
-        status = "" if kind is errors.ModelFailed else next(str(TABLE[each][0]) for each in kind.__mro__ if each in TABLE)
-        yield DEPTH * depth, kind.__name__, status, str(exit_code(kind("")))
+        status = next(str(TABLE[each][0]) for each in kind.__mro__ if each in TABLE)
+        over_http = "" if kind is errors.ModelFailed else status
+        yield DEPTH * depth, kind.__name__, over_http, str(exit_code(kind("")))
         for each in kind.__subclasses__():
             if each.__module__ == errors.__name__:
                 yield from below(each, depth + 1)

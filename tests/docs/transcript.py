@@ -60,7 +60,9 @@ class Copies:
 
     def match(self, shown: str, printed: str) -> bool:
         """Tell whether a shown line stands for a printed one, and remember what it stands for."""
-        if not _same_words(shown.split(), printed.split()) or _OF_A_BUNDLE.findall(shown) != _OF_A_BUNDLE.findall(printed):
+        if not _same_words(shown.split(), printed.split()):
+            return False
+        if _OF_A_BUNDLE.findall(shown) != _OF_A_BUNDLE.findall(printed):
             return False
         pairs = list(zip(_COPIED.findall(shown), _COPIED.findall(printed), strict=False))
         shown_before = {here: there for there, here in self._printed.items()}

@@ -10,8 +10,11 @@ import pytest
 from lifecycle.stage import ANA, Stage, template
 
 from livecalc.cluster.port import PodRecord
+from livecalc.domain.jobs import JobState
+from livecalc.domain.partitions import PartitionRecord
 from livecalc.domain.tasks import Statement
 from livecalc.lifecycle.manifest import ContainerLog, Manifest
+from livecalc.pipeline.partition import write_partition
 from livecalc.records import paths
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +94,7 @@ async def test_a_log_is_complete_only_if_it_is_what_the_worker_states(stage: Sta
         "j-nocopy000000": ("complete", "node", ""),
         "j-cut000000000": ("truncated", "worker", "printed more than LOG_LIMIT_MIB; the rest was not kept"),
         "j-other0000000": ("truncated", "node", "not what its worker states it printed"),
-        "j-killed000000": ("unknown", "node", "nothing states how much it printed; Error, exit 137"),
+        "j-killed000000": ("unknown", "node", "nothing states how much it printed; Error"),
         "j-quiet0000000": ("complete", "node", ""),
     }
     copied = log_of(manifest, "j-copy00000000")
@@ -196,3 +199,44 @@ async def test_violations_are_indexed_and_none_is_dropped(stage: Stage) -> None:
         },
     ]
     assert manifest.violations == 3
+
+
+async def test_violations_that_no_annotation_says_are_taken_from_the_records(stage: Stage, tmp_path: Path) -> None:
+    record = await stage.namespace("b")
+    for job_id, text in (
+        ("j-silent000000", "offset:64,expected:0xA5,actual:0x00"),
+        ("j-told00000000", "offset:1,expected:0xA5,actual:0x01;offset:2,expected:0xA5,actual:0x01"),
+        ("j-none00000000", ""),
+    ):
+        pod = await job(stage, job_id, "exit 11", None)
+        write_partition(tmp_path / job_id, failed_partition(job_id, text), {})
+        content = (tmp_path / job_id).read_bytes()
+        await stage.blobs.write("results-acme", paths.partition(job_id, 0, "nonce"), content)
+        if job_id == "j-told00000000":
+            said = text.partition(";")[0]
+            await stage.local.annotate_pod(record.name, pod.name, {"memory-sentinel-violations": said})
+
+    manifest = await reaped(stage, "b")
+
+    found = await stage.diagnostics.violations(ANA, "b", manifest.timestamp)
+    assert sorted((each.pod[:8], [violation.offset for violation in each.violations]) for each in found) == [
+        ("j-silent", [64]),
+        ("j-told00", [1]),
+    ]
+    assert manifest.violations == 2
+
+
+def failed_partition(job_id: str, violations: str) -> PartitionRecord:
+    moment = "2026-01-25T01:00:00Z"
+    return PartitionRecord(
+        job_id=job_id,
+        index=0,
+        first=0,
+        stop=40,
+        attempt=0,
+        state=JobState.FAILED,
+        error="a canary was overwritten",
+        violations=violations,
+        started_at=moment,
+        finished_at=moment,
+    )

@@ -93,7 +93,13 @@ def decide(record: NamespaceRecord, busy: int | None = 0, **trust: Any) -> objec
         (namespace(last=NOW + CLOCK_TOLERANCE), 0, Keep("idle; reap in 24h00m")),
         (namespace(status=None, last=NOW - 26 * HOURS), 0, Reap("idle > 24h")),
         (namespace(labels={}), 0, Keep("not ours: its label app is not livecalc", "its label app is not livecalc")),
-        (namespace(name="livecalc-bucket-c"), 0, Keep("not ours: its name is not that of its bucket-id label", "its name is not that of its bucket-id label")),
+        (
+            namespace(name="livecalc-bucket-c"),
+            0,
+            Keep(
+                "not ours: its name is not that of its bucket-id label", "its name is not that of its bucket-id label"
+            ),
+        ),
         (namespace(deletion_timestamp=NOW), 0, Keep("deleted by someone else, without an archive")),
     ],
 )

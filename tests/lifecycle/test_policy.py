@@ -175,6 +175,28 @@ async def test_each_namespace_has_a_deadline(stage: Stage) -> None:
     assert phases == ["intent", "intent", "outcome", "outcome"]
 
 
+async def test_a_reap_that_was_asked_for_has_the_deadline_too(stage: Stage) -> None:
+    name = await finalized(stage, "bad")
+    stuck = asyncio.Event()
+
+    async def hang(call: str, args: tuple[object, ...]) -> None:
+        if call == "write" and str(args[1]).startswith("bad/"):
+            await stuck.wait()
+
+    policy = msgspec.structs.replace(POLICY, deadline=0.5)
+    manager = stage.with_parts(blobs=tap(stage.blobs, pause=hang), policy=policy).manager()
+
+    async def ask() -> None:
+        await manager.reap_namespace(ANA, name, bucket_id="bad", force=False, request_id="r")
+
+    for _ in range(2):  # a reap, and going on with it
+        with pytest.raises(Unavailable, match=f"reaping namespace {name} took more than 0.5 s: a later sweep goes on"):
+            await ask()
+    stuck.set()
+    assert (await stage.reaper().sweep()).successful == 1
+    assert await stage.is_gone(name)
+
+
 async def test_a_manifest_is_read_back_before_anything_is_deleted(stage: Stage) -> None:
     """A store that loses a blob after acknowledging it: no receipt, so no deletion under `required`."""
     name = await finalized(stage, "b")

@@ -21,6 +21,13 @@ def test_metrics_are_rendered_by_name_and_label() -> None:
     assert reaps.value(result="never") == 0
 
 
+def test_large_counts_keep_every_digit() -> None:
+    metric = Metric("m", "counter", "M.")
+    metric.add(123_456_789_012)
+    metric.add(0.1 + 0.2, kind="seconds")
+    assert metric.render()[2:] == ["m 123456789012", 'm{kind="seconds"} 0.3']
+
+
 def test_labels_are_escaped() -> None:
     metric = Metric("m", "counter", "M.")
     metric.add(why='a "b"\\\n')

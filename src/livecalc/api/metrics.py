@@ -1,46 +1,33 @@
-"""Counters of this process in Prometheus' text format (version 0.0.4)."""
-
-from collections import Counter
-from dataclasses import dataclass, field
+"""What this server counts of its requests and chores, and all that its process counts, as `/metrics` says it."""
 
 from livecalc import __version__
+from livecalc.telemetry.metrics import PROCESS, Metric, register
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@dataclass(frozen=True)
 class Metrics:
-    """Counted since the process began."""
+    """Counted since the server began."""
 
-    requests: Counter[tuple[str, str, int]] = field(default_factory=Counter[tuple[str, str, int]])
-    seconds: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
-    chores: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    def __init__(self) -> None:
+        self._version = Metric("livecalc_build_info", "gauge", "Which version answers.")
+        self._version.set(1, version=__version__)
+        self._requests = Metric("livecalc_http_requests_total", "counter", "Requests by route and status.")
+        self._seconds = Metric(
+            "livecalc_http_request_seconds_total", "counter", "Time spent in requests, streams included."
+        )
+        self._chores = Metric("livecalc_chores_total", "counter", "Sweeps and the like of this server by outcome.")
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request under its route's template, never under the path that was asked for."""
-        self.requests[method, route, status] += 1
-        self.seconds[method, route] = self.seconds.get((method, route), 0.0) + seconds
+        self._requests.add(method=method, route=route, status=str(status))
+        self._seconds.add(seconds, method=method, route=route)
 
     def count_chore(self, chore: str, outcome: str) -> None:
         """Count one thing that the server does by itself, `sweep` or `settling`, as `ok` or `failed`."""
-        self.chores[chore, outcome] += 1
+        self._chores.add(chore=chore, outcome=outcome)
 
     def render(self) -> str:
-        """Write all counters."""
-        lines = _head("livecalc_build_info", "gauge", "Which version answers.")
-        lines.append(f'livecalc_build_info{{version="{__version__}"}} 1')
-        lines += _head("livecalc_http_requests_total", "counter", "Requests by route and status.")
-        for (method, route, status), count in sorted(self.requests.items()):
-            labels = f'method="{method}",route="{route}",status="{status}"'
-            lines.append(f"livecalc_http_requests_total{{{labels}}} {count}")
-        lines += _head("livecalc_http_request_seconds_total", "counter", "Time spent in requests, streams included.")
-        for (method, route), seconds in sorted(self.seconds.items()):
-            lines.append(f'livecalc_http_request_seconds_total{{method="{method}",route="{route}"}} {seconds:.6f}')
-        lines += _head("livecalc_chores_total", "counter", "Sweeps and the like of this server by outcome.")
-        for (chore, outcome), count in sorted(self.chores.items()):
-            lines.append(f'livecalc_chores_total{{chore="{chore}",outcome="{outcome}"}} {count}')
-        return "\n".join(lines) + "\n"
-
-
-def _head(name: str, kind: str, text: str) -> list[str]:
-    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+        """Write all metrics of the server, and of its process."""
+        own = (self._version, self._requests, self._seconds, self._chores)
+        return register(*own, *PROCESS.metrics.values()).render()

@@ -22,6 +22,8 @@ from livecalc.services import Platform
 SWEEP_SECONDS = 300.0
 _GRACE_SECONDS = 10
 """How long requests that run may take to end after the signal; streams are ended at once."""
+_SWEEPS_AT_ONCE = 8
+"""A sweep that still works at slow namespaces keeps none from beginning, until there are so many."""
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger("livecalc.serve")
 
@@ -37,8 +39,8 @@ async def serve(
     """Serve until SIGINT or SIGTERM, then return; port 0 takes a free one.
 
     `announce` gets one line with the address once it listens (default: standard error). A sweep runs at the start
-    and every `sweep_every` seconds; one that fails is logged. Raises Unavailable (the port is in use), InvalidInput
-    (no such host).
+    and every `sweep_every` seconds, even while one before still works at slow namespaces; one that fails is logged.
+    Raises Unavailable (the port is in use), InvalidInput (no such host).
     """
     listener = await asyncio.to_thread(_listen, host, port)
     site = Site(platform=platform, routes=ROUTES)
@@ -105,21 +107,28 @@ def _chores(site: Site, every: float) -> Lifespan:
 
 async def _work(site: Site, every: float) -> None:
     await _attempt(site, "settling", _settle)
-    while not site.stopping.is_set():
-        await _attempt(site, "sweep", _sweep)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(every):
-                await site.stopping.wait()
+    sweeps: set[asyncio.Task[None]] = set()
+    async with asyncio.TaskGroup() as group:
+        while not site.stopping.is_set():
+            if len(sweeps) < _SWEEPS_AT_ONCE:
+                sweep = group.create_task(_attempt(site, "sweep", _sweep))
+                sweeps.add(sweep)
+                sweep.add_done_callback(sweeps.discard)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(every):
+                    await site.stopping.wait()
 
 
 async def _attempt(site: Site, chore: str, work: Callable[[Platform], Awaitable[None]]) -> None:
+    outcome = "failed"
     try:
         await work(site.platform)
+        outcome = "ok"
+    except LivecalcError as error:
+        _log.error("The %s failed: %s", chore, error.detail)
     except Exception:  # noqa: BLE001  (whatever it was, serving goes on, and so do the next sweeps)
-        site.metrics.count_chore(chore, "failed")
-        _log.exception("the %s failed", chore)
-    else:
-        site.metrics.count_chore(chore, "ok")
+        _log.exception("The %s failed", chore)
+    site.metrics.count_chore(chore, outcome)
 
 
 async def _settle(platform: Platform) -> None:

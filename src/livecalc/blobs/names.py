@@ -62,11 +62,6 @@ def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
     return checked
 
 
-def is_segment(text: str) -> bool:
-    """Tell whether a text may stand between two `/` of a blob name."""
-    return "/" not in text and _is_segment(text)
-
-
 def _is_segment(segment: str) -> bool:
     if segment in {"", ".", ".."} or segment.endswith("."):
         return False

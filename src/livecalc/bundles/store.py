@@ -87,10 +87,6 @@ class BundleStore:
         self._remember(digest, config)
         return StoredBundle(model_bundle_hash=digest, size=size, config=config)
 
-    async def config(self, tenant_key: str, digest: str) -> Config:
-        """Read a bundle's configuration. Raises as `describe` does."""
-        return (await self.describe(tenant_key, digest)).config
-
     async def fetch(self, tenant_key: str, digest: str, target: Path) -> None:
         """Write a bundle into a new file.
 

@@ -1,4 +1,4 @@
-"""Compute an opened bundle here, on every core that may be used, and put its partitions together as the platform does."""
+"""Compute an opened bundle here, on the cores that it may use; put its partitions together as the platform does."""
 
 import os
 from collections.abc import Callable, Generator
@@ -59,7 +59,6 @@ def compute(
         place = scratch / str(index)
         place.mkdir()
         first, stop = ranges[index]
-        outcome = None
         try:
             outcome = run_partition(
                 folder,
@@ -72,9 +71,11 @@ def compute(
                 on_output=on_output,
                 interrupt=interrupt,
             )
-        finally:
-            if outcome is None or outcome.state != "succeeded":
-                interrupt.set()
+        except BaseException:
+            interrupt.set()
+            raise
+        if outcome.state != "succeeded":
+            interrupt.set()
         return outcome
 
     with _interrupt() as interrupt, ThreadPoolExecutor(len(ranges)) as threads:

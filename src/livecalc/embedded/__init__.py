@@ -26,7 +26,8 @@ def connect(
     token of its local identity is made. `token` (else LIVECALC_TOKEN, _TOKEN_FILE, _TOKEN_COMMAND) is sent as it is.
     Close the client, or use it in a `with`; one that is not closed is so at exit.
 
-    Raises InvalidInput for settings that are wrong or contradict each other, Unavailable or Damaged for a bad home.
+    Raises InvalidInput for settings that are wrong or contradict each other, Unauthenticated for a server
+    without a token, Unavailable or Damaged for a bad home.
     """
     from livecalc.embedded.wiring import Target, open_client
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from livecalc import __version__
 from livecalc.client import Client
 from livecalc.client.auth import TokenAuth, read_token_file, run_token_command
-from livecalc.domain.errors import InvalidInput
+from livecalc.domain.errors import InvalidInput, Unauthenticated
 from livecalc.settings import Settings, load
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -32,7 +32,10 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 def open_client(target: Target) -> Client:
-    """Open the client that a target and the environment describe. Raises InvalidInput, Unavailable, Damaged."""
+    """Open the client that a target and the environment describe.
+
+    Raises InvalidInput, Unauthenticated (no token for a server), Unavailable, Damaged.
+    """
     settings = _settings(target)
     if settings.target.url is None:
         return _in_process(settings, target)
@@ -40,7 +43,7 @@ def open_client(target: Target) -> Client:
         raise InvalidInput("tenant and user are those of the token: leave them out for a server (LIVECALC_URL)")
     source = _token_source(settings, target)
     if source is None:
-        raise InvalidInput(
+        raise Unauthenticated(
             f"{settings.target.url} needs a token: set LIVECALC_TOKEN, LIVECALC_TOKEN_FILE or LIVECALC_TOKEN_COMMAND"
         )
     return _remote(settings.target.url, source)

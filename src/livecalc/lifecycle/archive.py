@@ -87,7 +87,13 @@ class Archiver:
             strict=strict,
         )
         collection = Collection(
-            cluster=self._cluster, blobs=self._blobs, keeper=keeper, place=place, record=record, stored=stored
+            cluster=self._cluster,
+            blobs=self._blobs,
+            book=self._book,
+            keeper=keeper,
+            place=place,
+            record=record,
+            stored=stored,
         )
         collected = await collection.collect(at_once=self._logs_at_once)
         if collected is None:

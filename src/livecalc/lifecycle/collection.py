@@ -14,12 +14,14 @@ from livecalc.domain.errors import AlreadyExists, Conflict, Damaged
 from livecalc.domain.jobs import JOB_LABEL
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.timestamps import format_timestamp
-from livecalc.domain.violations import ANNOTATION, parse_violations
+from livecalc.domain.violations import parse_violations
 from livecalc.lifecycle.bounded import map_bounded
 from livecalc.lifecycle.logs import LogKeeper
 from livecalc.lifecycle.manifest import ContainerLog, PodLogs, PodViolation, PodViolations, encode
 from livecalc.lifecycle.places import EVENTS, LOGS, OWNER, PODS, VIOLATIONS, Place
 from livecalc.lifecycle.runs import Run, log_name, runs_of
+from livecalc.lifecycle.violations import violations_of
+from livecalc.records.book import JobBook
 
 T = TypeVar("T")
 LOG = logging.getLogger("livecalc.cleanup")
@@ -37,11 +39,12 @@ class Collected(Struct, frozen=True, kw_only=True):
 class Collection:
     """One archive's content. `stored` is what its folder held at the start, by name."""
 
-    def __init__(  # noqa: PLR0913  (two ports, the keeper of logs, and which archive)
+    def __init__(  # noqa: PLR0913  (two ports, the records, the keeper of logs, and which archive)
         self,
         *,
         cluster: Cluster,
         blobs: BlobStore,
+        book: JobBook,
         keeper: LogKeeper,
         place: Place,
         record: NamespaceRecord,
@@ -49,6 +52,7 @@ class Collection:
     ) -> None:
         self._cluster = cluster
         self._blobs = blobs
+        self._book = book
         self._keeper = keeper
         self._place = place
         self._record = record
@@ -114,7 +118,8 @@ class Collection:
         if not self._seen.keys() <= {pod.uid for pod in told}:
             return None
         now = format_timestamp(await self._cluster.now())
-        found = [_violations(pod, now) for pod in pods if pod.annotations.get(ANNOTATION)]
+        stated = await violations_of(self._book, self._record.tenant_key, pods)
+        found = [_violations(pod.name, stated[pod.uid], now) for pod in pods if pod.uid in stated]
         violations = await self._put(VIOLATIONS, found, list[PodViolations])
         events = await self._cluster.list_events(self._record.name)
         await self._put(EVENTS, events, object)
@@ -163,10 +168,10 @@ class Collection:
             raise Damaged(f"blob {self._place.blob(name)} cannot be read: {error}") from None
 
 
-def _violations(pod: PodRecord, now: str) -> PodViolations:
-    violations, malformed = parse_violations(pod.annotations[ANNOTATION])
+def _violations(pod: str, text: str, now: str) -> PodViolations:
+    violations, malformed = parse_violations(text)
     return PodViolations(
-        pod=pod.name,
+        pod=pod,
         violations=[
             PodViolation(offset=each.offset, expected=f"0x{each.expected}", actual=f"0x{each.actual}")
             for each in violations

@@ -6,8 +6,8 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import msgspec
@@ -16,7 +16,7 @@ from livecalc.audit.log import AuditLog
 from livecalc.blobs.port import BlobStore
 from livecalc.cluster.port import Cluster
 from livecalc.domain.claims import read_claim
-from livecalc.domain.errors import Conflict, LivecalcError, NotFound, PreconditionFailed, Reaping
+from livecalc.domain.errors import Conflict, LivecalcError, NotFound, PreconditionFailed, Reaping, Unavailable
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.tenants import CLEANUP_USER
 from livecalc.lifecycle.activity import stamp
@@ -123,12 +123,14 @@ class Reaper:
         """Claim and reap one namespace as it was read; whether it may be reaped is the caller's decision.
 
         Once claimed, what goes wrong is told in the outcome. Raises PreconditionFailed (it changed since it was
-        read: decide again), NotFound, Reaping (another took over the claim), Unavailable.
+        read: decide again), NotFound, Reaping (another took over the claim), Unavailable (also past the
+        deadline).
         """
-        claimed = await self._claims.make(
-            record, reason=reason, user_id=user_id, request_id=request_id or f"reap-{record.uid}"
-        )
-        return await self._carry_out(claimed, continued=False)
+        async with self._turn(record):
+            claimed = await self._claims.make(
+                record, reason=reason, user_id=user_id, request_id=request_id or f"reap-{record.uid}"
+            )
+            return await self._carry_out(claimed, continued=False)
 
     async def resume_one(self, record: NamespaceRecord) -> ReapOutcome | None:
         """Go on with a claim when its holder is dead; None when the namespace is gone meanwhile.
@@ -136,7 +138,10 @@ class Reaper:
         Raises Reaping as soon as the holder shows that it lives, Unavailable.
         """
         free = await self._wait_until_free(record)
-        return None if free is None else await self._take_over(free)
+        if free is None:
+            return None
+        async with self._turn(free):
+            return await self._take_over(free)
 
     async def cancel_jobs(self, record: NamespaceRecord) -> list[str]:
         """Cancel all jobs that run in a namespace, and wait for their pods to end; returns their ids."""
@@ -153,9 +158,6 @@ class Reaper:
         except Reaping as error:
             LOG.info("%s", error.detail)
             counted, outcome = "elsewhere", None
-        except TimeoutError:
-            LOG.error("Reaping namespace %s took more than %g s: a later sweep goes on", name, self.policy.deadline)  # noqa: TRY400  (a deadline has no cause to show)
-            counted, outcome = "failed", None
         except LivecalcError as error:
             LOG.error("Failed to reap namespace %s: %s", name, error.detail)  # noqa: TRY400  (one sentence says it)
             counted, outcome = "failed", None
@@ -173,16 +175,11 @@ class Reaper:
             LOG.warning("Stamping namespace %s: %s", entry.record.name, decision.reason)
             return ("stamped" if await stamp(self._cluster, entry.record, plan.now) else "kept"), None
         if isinstance(decision, Resume):
-            free = await self._wait_until_free(entry.record)
-            if free is None:
-                raise _gone(entry.record)
-            async with self._slots, asyncio.timeout(self.policy.deadline):
-                outcome = await self._take_over(free)
+            outcome = await self.resume_one(entry.record)
             if outcome is None:
                 raise _gone(entry.record)
         else:
-            async with self._slots, asyncio.timeout(self.policy.deadline):
-                outcome = await self._reap_planned(entry, plan)
+            outcome = await self._reap_planned(entry, plan)
         if outcome is None:
             return "kept", None
         return ("successful" if outcome.success else "failed"), outcome
@@ -212,6 +209,21 @@ class Reaper:
         now = await self._cluster.now()
         again = plan_sweep([observed], now, self.policy.sweep, complete=not plan.problems)
         return fresh, again.entries[0].decision
+
+    @asynccontextmanager
+    async def _turn(self, record: NamespaceRecord) -> AsyncGenerator[None]:
+        """Wait for a slot, then claim and reap within the deadline, whoever asked for it.
+
+        The slot comes before the claim: one that only waited would not be renewed. Raises Unavailable.
+        """
+        async with self._slots:
+            try:
+                async with asyncio.timeout(self.policy.deadline):
+                    yield
+            except TimeoutError:
+                raise Unavailable(
+                    f"reaping namespace {record.name} took more than {self.policy.deadline:g} s: a later sweep goes on"
+                ) from None
 
     async def _wait_until_free(self, record: NamespaceRecord) -> NamespaceRecord | None:
         if record.uid in self._working:

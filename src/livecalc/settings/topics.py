@@ -10,7 +10,10 @@ from livecalc.domain.errors import InvalidInput
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
-_NAMES = "3 to 22 of a-z, 0-9 and single '-', and neither audit, bundles, results nor regulatory, also not before a '-'"
+_NAMES = (
+    "3 to 22 of a-z, 0-9 and single '-', but not audit, bundles, results or regulatory, nor one of these with a '-' "
+    "after it: those names are for other purposes"
+)
 
 # What a setting may be stands in its description too, which is what its refusal says.
 Hours = Annotated[float, Meta(gt=0, le=8784, description="a number of hours above 0, at most 8784 (366 days)")]

@@ -41,7 +41,7 @@ class Metric:
         with self._lock:
             values = sorted(self._values.items())
         head = [f"# HELP {self.name} {self._text}", f"# TYPE {self.name} {self._kind}"]
-        return [*head, *(f"{self.name}{_write_labels(labels)} {value:g}" for labels, value in values)]
+        return [*head, *(f"{self.name}{_write_labels(labels)} {value:.15g}" for labels, value in values)]
 
 
 class Registry(Struct, frozen=True):

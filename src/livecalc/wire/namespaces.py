@@ -55,14 +55,3 @@ class SweepEntry(Struct, frozen=True, kw_only=True):
     decision: str
     """`keep`, `stamp`, `resume`, `reap`."""
     reason: str
-
-
-class SweepReport(Struct, frozen=True, kw_only=True):
-    """A sweep's plan, and what came of it."""
-
-    entries: list[SweepEntry]
-    dry_run: bool
-    successful: int
-    failed: int
-    problems: list[str]
-    """What kept the sweep from deciding all: clock skew, an incomplete list, namespaces without a tenant."""

@@ -17,7 +17,9 @@ def command(*, as_json: bool) -> None:
         status = client.status()
         target = client.target
     if as_json:
-        emit_json(status)
+        import msgspec
+
+        emit_json({"target": target, **msgspec.structs.asdict(status)})
         return
     emit(
         facts(
