@@ -108,9 +108,7 @@ DAMAGES = {
         names="/logs/OLD-0-",
         ways=(cut,),
     ),
-    "an audit record": Damage(
-        "blobs/audit-local/000000000004", {"audit verify": 3}, ("audit list",), names="record 4"
-    ),
+    "an audit record": Damage("blobs/audit-local/000000000004", {"audit verify": 3}, ("audit list",), names="record 4"),
     "the bundle": Damage(
         "blobs/bundles-local/*",
         fail("bundle push MODEL", "submit MODEL --bucket third --wait", "mttc verify OLD"),

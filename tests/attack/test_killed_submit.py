@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.attack]
 SEED = 20_260_126
 
 
-@pytest.mark.parametrize("flow")
+@pytest.mark.parametrize("flow", ["submit", "failing submit"])
 async def test_killed_at_every_step(crew: Crew, tmp_path: Path, flow: str) -> None:
     fresh = new_site(tmp_path / "fresh")
     result_hash = await compute(fresh.copy(tmp_path / "computed"))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from livecalc.blobs.names import check_blob
 from livecalc.cli.files import save_quietly
 from livecalc.cli.format import count, moment
 from livecalc.cli.session import warn
 from livecalc.cli.views.archives import show_archive
-from livecalc.domain.errors import Damaged, NotFound, Unavailable
+from livecalc.domain.errors import Damaged, InvalidInput, NotFound, Unavailable
 from livecalc.domain.timestamps import parse_timestamp
 from livecalc.lifecycle.manifest import BlobEntry, Manifest, PodViolations
 from livecalc.lifecycle.places import MANIFEST, VIOLATIONS
@@ -89,7 +90,7 @@ def fetch(client: "Client", found: Found, target: Path) -> dict[str, Any]:
     """Fetch the blobs that are not there yet, then the manifest. Raises Damaged for one that is not as listed."""
     fetched = 0
     for blob in found.manifest.blobs:
-        path = target / blob.name
+        path = target / _checked_name(blob.name)
         if not _is_there(path, blob):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -153,3 +154,11 @@ def _is_there(path: Path, blob: BlobEntry) -> bool:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == blob.sha256
+
+
+def _checked_name(name: str) -> str:
+    """A name that leads nowhere but below the folder. Raises Damaged: no manifest of ours lists another."""
+    try:
+        return check_blob(name)
+    except InvalidInput as error:
+        raise Damaged(f"the manifest lists what is no blob: {error.detail}") from None
