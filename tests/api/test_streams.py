@@ -156,7 +156,7 @@ async def _endless() -> AsyncGenerator[bytes, None]:
 async def test_a_caller_who_leaves_while_bytes_are_sent_is_no_failure() -> None:
     sent = 0
 
-    async def send(message: object) -> None:
+    async def send(_message: object) -> None:
         nonlocal sent
         sent += 1
         if sent > 2:
