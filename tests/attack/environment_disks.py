@@ -15,7 +15,7 @@ import msgspec
 from attack.environment_home import Lived, live
 from attack.environment_shell import Said
 from support.bundles import CONFIG, model_files, write_folder
-from support.processes import processes_with, until
+from support.processes import until
 
 SIZE = 12 << 20
 COMMANDS = (
@@ -58,6 +58,7 @@ class Disk:
         self._filler = folder / "filler"
         self.go = folder / "go"
         self.lived = live(folder)
+        self.lived.rest()
         code = WAITS.format(go=str(self.go)).encode()
         self.waiting = write_folder(folder / "waiting", model_files(CONFIG, {"model.py": code}))
         self.wide = write_folder(
@@ -77,7 +78,7 @@ class Disk:
         self._filler.unlink()
 
     def be_read_only(self) -> None:
-        until(lambda: not processes_with(str(self.lived.home)))
+        self.lived.rest()
         until(lambda: _mount("-o", "remount,ro", str(self._folder), check=False))
 
 

@@ -35,10 +35,13 @@ class Lived:
         meant = {"OLD": self.old, "NEW": self.new, "MODEL": str(self.model)}
         return [meant.get(word, word) for word in line.split()]
 
+    def rest(self) -> None:
+        """Wait until nobody uses the home: the database's write-ahead log goes with the last who does."""
+        until(lambda: not list((self.home / "cluster").glob("*.db-wal")))
+
     def copy(self, folder: Path) -> "Lived":
         """The same home elsewhere."""
-        # The database is whole when its write-ahead log is gone, with the last process that used it.
-        until(lambda: not list((self.home / "cluster").glob("*.db-wal")))
+        self.rest()
         # The bell is a named pipe, which copytree cannot copy; a node makes its own.
         shutil.copytree(self.home, folder, ignore=shutil.ignore_patterns("node.bell"))
         return Lived(folder, self.model, self.old, self.new)
