@@ -71,5 +71,5 @@ def live(folder: Path) -> Lived:
     ):
         said = lived.say(line)
         assert said.code == 0, said
-    jobs = json.loads(lived.say("jobs list --json").out)
-    return Lived(home, model, jobs[1]["job_id"], jobs[0]["job_id"])
+    jobs = {job["name"]: job["job_id"] for job in json.loads(lived.say("jobs list --json").out)}
+    return Lived(home, model, jobs["first"], jobs["second"])

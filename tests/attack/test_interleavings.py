@@ -27,6 +27,7 @@ from livecalc.domain.receipts import ArchiveWaiver
 from livecalc.domain.tenants import Principal
 from livecalc.jobs.service import SubmitRequest
 from livecalc.lifecycle.activity import begin_submit, check_still_active, confirm_submit
+from livecalc.lifecycle.outcome import SweepReport
 from livecalc.records.book import JobBook
 from livecalc.records.collect import ClusterView, Collector
 from livecalc.services import Platform
@@ -194,3 +195,29 @@ async def test_a_submit_into_a_namespace_that_vanishes_is_told_to_come_back(tmp_
         stale = tap(stage.local)
         with pytest.raises(Reaping, match="submit again"):
             await confirm_submit(stale, namespace.name, namespace.uid, "j-1")
+
+
+async def test_a_cancelled_job_is_no_lost_one_whoever_records_its_end(tmp_path: Path) -> None:
+    """Its pods are stopped before its end is recorded: a finalize and a sweep fit in between, once in 10,000."""
+    async with open_stage(tmp_path) as stage:
+        namespace = await stage.namespace("b")
+        job_id = new_job_id(await stage.cluster.now(), 7)
+        await stage.job(namespace, job_id, "sleep 60")
+        collector = Collector(stage.book, stage.cluster, stage.audit)
+        swept: list[SweepReport] = []
+
+        async def sweep_in_between(call: str, args: tuple[object, ...]) -> None:
+            if call == "write" and str(args[1]).endswith("/finished.json") and not swept:
+                await stage.ended(namespace.name)
+                await stage.manager().finalize_namespace(ANA, namespace.name, force=False, request_id="r")
+                swept.append(await stage.reaper().sweep())
+
+        slow = stage.with_parts(blobs=tap(stage.blobs, pause=sweep_in_between))
+        await slow.reaper().cancel_jobs(namespace)
+
+        assert [report.successful for report in swept] == [1]
+        end = await stage.book.finished(namespace.tenant_key, job_id)
+        assert end is not None
+        assert end.state == "cancelled"
+        assert [each.jobs[0].state for each in await stage.manifests("b")] == ["cancelled"]
+        assert await collector.collect(namespace.tenant_key, await stage.book.submitted("acme", job_id)) == end

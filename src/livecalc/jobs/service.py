@@ -180,7 +180,8 @@ class Jobs:
                 request_id=request_id,
                 detail={"job_id": job_id},
             ):
-                # The cluster first: after a kill between the two the job ends as cancelled all the same.
+                # Whoever comes first after the job was stopped, another or after a kill, records it as cancelled.
+                await self._book.ask_to_cancel(key, job_id)
                 await self._stop(submitted)
                 await self._collector.cancel(key, submitted)
         return await self._view(principal, submitted)

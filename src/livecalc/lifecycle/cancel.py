@@ -9,6 +9,7 @@ from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.lifecycle.pauses import pauses
 from livecalc.records.book import JobBook
 from livecalc.records.collect import Collector
+from livecalc.records.model import SubmittedRecord
 
 
 async def running_jobs(cluster: Cluster, namespace: str) -> list[ClusterJob]:
@@ -34,19 +35,22 @@ class Canceller:
         """Cancel what runs and return its job ids; pods that do not die in time are left to the deletion."""
         jobs = await running_jobs(self._cluster, record.name)
         for job in jobs:
+            submitted = await self._submitted(record, job.labels.get(JOB_LABEL, job.name))
+            if submitted is not None:
+                await self._book.ask_to_cancel(record.tenant_key, submitted.job_id)
             with suppress(NotFound):
                 await self._cluster.cancel_job(record.name, job.name)
-            await self._record(record, job.labels.get(JOB_LABEL, job.name))
+            if submitted is not None:
+                await self._collector.cancel(record.tenant_key, submitted)
         if jobs:
             await self._until_dead(record.name)
         return [job.name for job in jobs]
 
-    async def _record(self, record: NamespaceRecord, job_id: str) -> None:
+    async def _submitted(self, record: NamespaceRecord, job_id: str) -> SubmittedRecord | None:
         try:
-            submitted = await self._book.submitted(record.tenant_key, job_id)
+            return await self._book.submitted(record.tenant_key, job_id)
         except NotFound:
-            return
-        await self._collector.cancel(record.tenant_key, submitted)
+            return None
 
     async def _until_dead(self, namespace: str) -> None:
         async for _ in pauses(self._wait):

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -87,6 +87,15 @@ class JobBook:
         except AlreadyExists:
             return await self._read(tenant_key, paths.finished(record.job_id), FinishedRecord)
         return record
+
+    async def ask_to_cancel(self, tenant_key: str, job_id: str) -> None:
+        """Remember, before a job is stopped, that this is why it ends."""
+        with suppress(AlreadyExists):
+            await self._blobs.write(paths.results_container(tenant_key), paths.cancelled(job_id), b"")
+
+    async def is_asked_to_cancel(self, tenant_key: str, job_id: str) -> bool:
+        """Tell whether somebody asked to cancel a job."""
+        return await self._is_there(paths.results_container(tenant_key), paths.cancelled(job_id))
 
     async def jobs_of(self, tenant_key: str, bucket_id: str, *, since: datetime | None = None) -> list[SubmittedRecord]:
         """Read the jobs of a bucket, oldest first; `since` leaves out those submitted before, without reading them.

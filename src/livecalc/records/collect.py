@@ -66,6 +66,8 @@ class Collector:
             end = failed(submitted, broken.error or "the model failed", view, stored)
         elif len(stored) == len(submitted.partitions):
             end = succeeded(submitted, stored, view)
+        elif await self._book.is_asked_to_cancel(tenant_key, submitted.job_id):
+            end = cancelled(submitted, view)
         else:
             reason = why_it_ended(submitted, view, self._submit_grace)
             if reason is None:

@@ -21,6 +21,11 @@ def finished(job_id: str) -> str:
     return f"jobs/{job_id}/finished.json"
 
 
+def cancelled(job_id: str) -> str:
+    """The empty blob that says that somebody asked to cancel it; whether that came in time is in how it ended."""
+    return f"jobs/{job_id}/cancelled"
+
+
 def task(job_id: str) -> str:
     """What the workers are told; deleted when the job has ended, since it holds grants."""
     return f"jobs/{job_id}/task.json"
