@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AZURITE := .cache/azurite/.ready
 TESTS ?= tests
 
 .PHONY: help
@@ -21,15 +22,26 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(AZURITE): tools/azurite/package.json tools/azurite/package-lock.json
+	@command -v npm >/dev/null || { echo "the blob store of the tests needs Node 20 with npm: apt-get install nodejs npm" >&2; exit 1; }
+	@mkdir -p .cache/azurite
+	cp tools/azurite/package.json tools/azurite/package-lock.json .cache/azurite
+	npm ci --prefix .cache/azurite --no-audit --no-fund --loglevel=error
+	@touch $@
+
 .PHONY: install
 install: $(VENV)/.runtime ## Make .venv with livecalc in it (.venv/bin/livecalc)
 
 .PHONY: demo
-demo: $(VENV)/.runtime ## The whole life of a bucket on this machine, explained as it runs
-	@$(BIN)/livecalc demo
+demo: $(VENV)/.runtime $(if $(STORE),$(AZURITE)) ## The whole life of a bucket on this machine, explained (STORE=azurite: with its blobs there)
+	@$(if $(STORE),$(PYTHON) tools/blobstore.py run) $(BIN)/livecalc demo
+
+.PHONY: azurite
+azurite: $(AZURITE) ## Start a blob store on this machine to play with, and say how to use it
+	@$(PYTHON) tools/blobstore.py start
 
 .PHONY: test
-test: $(VENV)/.dev ## Run the tests (a twentieth of each attack)
+test: $(VENV)/.dev $(AZURITE) ## Run the tests (a twentieth of each attack)
 	$(BIN)/python -m pytest $(TESTS)
 
 .PHONY: test-wheel
@@ -42,7 +54,7 @@ test-wheel: $(VENV)/.dev ## Install the wheel alone in a fresh environment and r
 	cd .cache/wheel && LIVECALC_HOME=$$PWD/home venv/bin/livecalc demo
 
 .PHONY: attack
-attack: $(VENV)/.dev ## Run the attacks in full
+attack: $(VENV)/.dev $(AZURITE) ## Run the attacks in full
 	LIVECALC_ATTACK=full $(BIN)/python -m pytest tests/attack
 
 .PHONY: format
@@ -62,7 +74,7 @@ lint: $(VENV)/.dev ## Format, lint, types, imports, dependencies; no tests
 check: lint test ## Everything that must be green before a change lands
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Run the benchmarks and write their table into bench/README.md
+bench: $(VENV)/.dev $(AZURITE) ## Run the benchmarks and write their table into bench/README.md
 	$(BIN)/python bench/run_all.py
 
 .PHONY: lock

@@ -9,17 +9,16 @@ from livecalc.domain.errors import AlreadyExists
 
 
 async def race(adapter: str, place: str, container: str, names: int, who: str) -> None:
-    store = open_store(adapter, place)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    await asyncio.to_thread(sys.stdin.readline)
-    for name in (f"shared/{number}" for number in range(names)):
-        try:
-            await store.write(container, name, f"{who} wrote {name}".encode())
-        except AlreadyExists:
-            continue
-        sys.stdout.write(f"{name}\n")
-    await store.close()
+    async with open_store(adapter, place) as store:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.readline)
+        for name in (f"shared/{number}" for number in range(names)):
+            try:
+                await store.write(container, name, f"{who} wrote {name}".encode())
+            except AlreadyExists:
+                continue
+            sys.stdout.write(f"{name}\n")
 
 
 if __name__ == "__main__":

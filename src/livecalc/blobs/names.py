@@ -10,6 +10,8 @@ _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}", re.ASCII)
 _METADATA_KEY = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII)
 _METADATA_VALUE = re.compile(r"[ -~]*", re.ASCII)
 _METADATA_LENGTH = 8000
+_RESERVED = frozenset({"sha256", "upload"})
+"""Keys under which a store keeps its own."""
 _NAME_LENGTH = 1024
 _SEGMENT_BYTES = 200
 
@@ -54,6 +56,8 @@ def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """
     checked = dict(metadata or {})
     for key, value in checked.items():
+        if key in _RESERVED:
+            raise InvalidInput(f"metadata {key!r} is not valid: the store keeps its own under that key")
         if _METADATA_KEY.fullmatch(key) is None or _METADATA_VALUE.fullmatch(value) is None or value != value.strip():
             msg = f"metadata {key[:40]!r}: {value[:40]!r} is not valid: use a-z, 0-9 and '_' for keys, ASCII for values"
             raise InvalidInput(msg)

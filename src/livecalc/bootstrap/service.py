@@ -63,15 +63,13 @@ async def open_platform(settings: Settings) -> AsyncGenerator[Platform, None]:
 
 async def open_adapters(settings: Settings, stack: AsyncExitStack) -> Adapters:
     """Open the adapters that the settings name; `stack` closes them."""
-    from livecalc.blobs.directory import DirectoryStore
     from livecalc.cluster.local import LocalCluster
 
     _refuse_unserved(settings)
     home = open_home(settings.target.home_folder)
     cluster = LocalCluster(home.cluster)
     stack.push_async_callback(cluster.close)
-    blobs = DirectoryStore(home.blobs)
-    stack.push_async_callback(blobs.close)
+    blobs = await _open_blobs(settings, home, stack)
     keys, issuer, audience, published = _identity(settings, home)
     stack.push_async_callback(keys.close)
     return Adapters(cluster=cluster, blobs=blobs, keys=keys, issuer=issuer, audience=audience, published=published)
@@ -224,17 +222,29 @@ def _identity(settings: Settings, home: Home) -> tuple[KeySource, str | None, st
     return local, ISSUER, AUDIENCE, local
 
 
+async def _open_blobs(settings: Settings, home: Home, stack: AsyncExitStack) -> BlobStore:
+    """Open the account that is set, else the home's own folder."""
+    store = settings.store
+    if store.connection_string is None and store.account_url is None:
+        from livecalc.blobs.directory import DirectoryStore
+
+        blobs = DirectoryStore(home.blobs)
+        stack.push_async_callback(blobs.close)
+        return blobs
+    from livecalc.blobs.azure import connect
+
+    return await stack.enter_async_context(
+        connect(connection_string=store.connection_string, account_url=store.account_url)
+    )
+
+
 def _refuse_unserved(settings: Settings) -> None:
     if settings.target.cluster != "local":
         raise InvalidInput(
             f"LIVECALC_CLUSTER={settings.target.cluster} is not served by this version: unset it to run on this machine"
         )
-    for name, value in (
-        ("AZURE_BLOB_CONNECTION_STRING", settings.store.connection_string),
-        ("AZURE_BLOB_ACCOUNT_URL", settings.store.account_url),
-    ):
-        if value is not None:
-            raise InvalidInput(f"{name} is set, but this version stores blobs under LIVECALC_HOME only: unset it")
+    if settings.store.connection_string is not None and settings.store.account_url is not None:
+        raise InvalidInput("AZURE_BLOB_CONNECTION_STRING and AZURE_BLOB_ACCOUNT_URL are both set: unset one of them")
 
 
 def _user() -> str:

@@ -1,0 +1,118 @@
+"""Azurite, a blob store of this machine: for tests, for the demo, and for a person to play with.
+
+`blobstore.py start` leaves one running and says how to use and stop it; `blobstore.py run COMMAND...` runs a command
+with one of its own. `make azurite` and `make demo STORE=azurite` call them.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACE = ROOT / ".cache/azurite"
+PROGRAM = PLACE / "node_modules/azurite/dist/src/blob/main.js"
+PORT = 10000
+_LISTENS = "successfully listens"
+_QUIET = ("--silent", "--disableTelemetry", "--skipApiVersionCheck")
+# The account and key that Azurite documents for everyone; they protect nothing.
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+def connection_string(port: int, *, key: str = KEY) -> str:
+    """What AZURE_BLOB_CONNECTION_STRING must be for an Azurite on a port of this machine."""
+    return (
+        f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};"
+        f"BlobEndpoint=http://127.0.0.1:{port}/{ACCOUNT};"
+    )
+
+
+@contextmanager
+def azurite(*options: str) -> Generator[str]:
+    """Run one on a free port, with nothing in it, and stop it; yields its connection string."""
+    with TemporaryDirectory(prefix="livecalc-azurite-") as folder:
+        port = _free_port()
+        process = start(port, Path(folder), "--inMemoryPersistence", *options)
+        try:
+            yield connection_string(port)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def start(port: int, folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start one, and wait until it listens. Raises SystemExit when it does not, or is not installed."""
+    if not PROGRAM.exists():
+        raise SystemExit("Azurite is not installed here: make .cache/azurite")
+    where = () if "--inMemoryPersistence" in options else ("--location", str(folder))
+    log = folder / "azurite.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["node", str(PROGRAM), "--blobHost", "127.0.0.1", "--blobPort", str(port), *_QUIET, *where, *options],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    while _LISTENS not in log.read_text(errors="replace"):
+        if process.poll() is not None:
+            raise SystemExit(f"Azurite did not start on port {port}: {log.read_text(errors='replace').strip()[-500:]}")
+        time.sleep(0.02)
+    return process
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _leave_running() -> None:
+    data = PLACE / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    pid = PLACE / "pid"
+    if pid.exists() and _runs(int(pid.read_text())):
+        sys.stderr.write("Azurite runs already.\n")
+    else:
+        pid.write_text(str(start(PORT, data).pid))
+    sys.stdout.write(
+        f"export AZURE_BLOB_CONNECTION_STRING='{connection_string(PORT)}'\n"
+        "export DIAGNOSTIC_CONTAINER_NAME=diagnostics\n"
+    )
+    sys.stderr.write(
+        f"A blob store listens on 127.0.0.1:{PORT}, with its data in {data}. Set the two lines above, and livecalc\n"
+        f"keeps its blobs there. Stop it: kill {pid.read_text()}\n"
+    )
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return str(PROGRAM).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _run(command: Sequence[str]) -> int:
+    with azurite() as setting:
+        process = subprocess.Popen(command, env={**os.environ, "AZURE_BLOB_CONNECTION_STRING": setting})
+        # Ctrl-C reaches both: the command ends first, and the store is stopped after it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return process.wait()
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["start"]:
+            _leave_running()
+        case ["run", *command] if command:
+            sys.exit(_run(command))
+        case _:
+            sys.exit("usage: blobstore.py start | run COMMAND...")
