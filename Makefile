@@ -36,6 +36,10 @@ install: $(VENV)/.runtime ## Make .venv with livecalc in it (.venv/bin/livecalc)
 demo: $(VENV)/.runtime $(if $(STORE),$(AZURITE)) ## The whole life of a bucket on this machine, explained (STORE=azurite: with its blobs there)
 	@$(if $(STORE),$(PYTHON) tools/blobstore.py run) $(BIN)/livecalc demo
 
+ifneq ($(filter-out azurite,$(STORE)),)
+$(error STORE=$(STORE) is no store that the demo knows: leave it out, or say STORE=azurite)
+endif
+
 .PHONY: azurite
 azurite: $(AZURITE) ## Start a blob store on this machine to play with, and say how to use it
 	@$(PYTHON) tools/blobstore.py start

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-NOT_BENCHES = {"run_all.py", "report.py", "bare_term_life.py"}
+NOT_BENCHES = {"run_all.py", "report.py", "bare_term_life.py", "bare_pipe.py", "namespaces.py", "store.py"}
 HEAD = """# Benchmarks
 
 Made by `make bench`; each script runs alone too (`.venv/bin/python bench/job_overhead.py`) and says in its first lines

@@ -14,6 +14,8 @@ from livecalc.jobs.service import Jobs
 from livecalc.lifecycle.diagnostics import Diagnostics
 from livecalc.lifecycle.namespaces import NamespaceManager
 from livecalc.lifecycle.reaper import Reaper
+from livecalc.lifecycle.retention.curator import Curator
+from livecalc.lifecycle.retention.holds import Holds
 from livecalc.mttc.verify import Recomputer
 
 
@@ -34,3 +36,5 @@ class Platform:
     jobs: Jobs
     recomputer: Recomputer
     diagnostics: Diagnostics
+    curator: Curator
+    holds: Holds

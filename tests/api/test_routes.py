@@ -16,7 +16,7 @@ from livecalc.domain.errors import LivecalcError
 from livecalc.wire.problems import problem_type
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "http.md"
-HEADING = re.compile(r"^### `(GET|POST) (\S+)`$", re.MULTILINE)
+HEADING = re.compile(r"^### `(GET|POST|DELETE) (\S+)`$", re.MULTILINE)
 
 
 def test_no_endpoint_is_there_twice() -> None:
@@ -138,4 +138,4 @@ def test_unknown_paths_and_methods(ana: httpx.Client) -> None:
     assert {each.strip() for each in wrong.headers["allow"].split(",")} == {"GET", "HEAD", "POST"}
     assert wrong.json()["detail"] == "/v1/platform/namespaces does not take DELETE"
     assert ana.get("/v1/jobs/").status_code == 404
-    assert ana.get("/v1/platform/diagnostics/sentinel-violations").status_code == 404
+    assert ana.get("/v1/platform/diagnostics/nothing").status_code == 404

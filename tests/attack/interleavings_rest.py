@@ -41,7 +41,12 @@ async def _jobs(world: World, verdict: Verdict) -> AsyncGenerator[str]:
     book, ended = JobBook(world.platform.blobs), ends(world.home / WITNESS)
     for life in verdict.lives.values():
         for job in life.jobs & verdict.confirmed.keys():
-            end = await book.finished(principal(verdict.confirmed[job]).tenant_key, job)
+            key = principal(verdict.confirmed[job]).tenant_key
+            try:
+                end = await book.finished(key, await book.submitted(key, job))
+            except NotFound:
+                yield f"job {job} of {life.name} is not remembered"
+                continue
             flaw = _wrong_end(life, end, by_itself=job in ended)
             if flaw is not None:
                 yield f"job {job} of {life.name} {flaw}"

@@ -84,7 +84,7 @@ async def test_a_job_has_ended_only_when_its_pods_have(platform: Platform, tmp_p
     # What the cluster said a moment before: all results are stored, and the last worker has not left yet.
     before = msgspec.structs.replace(after, job=msgspec.structs.replace(after.job, state="running", finished_at=None))
     assert await collector.conclude(ANA.tenant_key, record, before) is None
-    assert await book.finished(ANA.tenant_key, submitted.job_id) is None
+    assert await book.finished(ANA.tenant_key, record) is None
     end = await collector.conclude(ANA.tenant_key, record, after)
     assert end is not None
     assert end.state == "succeeded"
@@ -155,7 +155,7 @@ async def test_a_reaper_that_comes_late_does_not_end_the_jobs_of_the_next_namesp
     with pytest.raises(Reaping, match="another reaper was faster"):
         await Collector(book, platform.cluster, platform.audit).settle(old)
 
-    assert await book.finished(ANA.tenant_key, submitted.job_id) is None
+    assert await book.finished(ANA.tenant_key, submitted) is None
 
 
 @pytest.mark.parametrize("act", ["finalize", "reap"])
@@ -202,7 +202,7 @@ async def test_a_cancelled_job_is_no_lost_one_whoever_records_its_end(tmp_path: 
     async with open_stage(tmp_path) as stage:
         namespace = await stage.namespace("b")
         job_id = new_job_id(await stage.cluster.now(), 7)
-        await stage.job(namespace, job_id, "sleep 60")
+        submitted = await stage.job(namespace, job_id, "sleep 60")
         collector = Collector(stage.book, stage.cluster, stage.audit)
         swept: list[SweepReport] = []
 
@@ -216,8 +216,8 @@ async def test_a_cancelled_job_is_no_lost_one_whoever_records_its_end(tmp_path: 
         await slow.reaper().cancel_jobs(namespace)
 
         assert [report.successful for report in swept] == [1]
-        end = await stage.book.finished(namespace.tenant_key, job_id)
+        end = await stage.book.finished(namespace.tenant_key, submitted)
         assert end is not None
         assert end.state == "cancelled"
         assert [each.jobs[0].state for each in await stage.manifests("b")] == ["cancelled"]
-        assert await collector.collect(namespace.tenant_key, await stage.book.submitted("acme", job_id)) == end
+        assert await collector.collect(namespace.tenant_key, submitted) == end

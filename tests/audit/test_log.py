@@ -316,9 +316,15 @@ class LosingStore(DirectoryStore):
         self._losses = losses
 
     async def write(
-        self, container: str, name: str, body: Body, *, metadata: Mapping[str, str] | None = None
+        self,
+        container: str,
+        name: str,
+        body: Body,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        locked_until: datetime | None = None,
     ) -> BlobInfo:
-        info = await super().write(container, name, body, metadata=metadata)
+        info = await super().write(container, name, body, metadata=metadata, locked_until=locked_until)
         if self._losses:
             self._losses -= 1
             raise Unavailable("the answer was lost")

@@ -131,6 +131,6 @@ def test_archives_are_listed() -> None:
 
 def test_a_verification_is_one_line() -> None:
     found = ArchiveVerification(archive="q3/1", holds=True, blobs=8, bytes=3_600_000, differences=[])
-    assert verdict(found) == "q3/1: 8 blobs, 3.4 MiB, as the manifest says"
+    assert verdict(found) == "q3/1: 8 blobs, 3.4 MiB, as the manifest and the audit record say"
     broken = ArchiveVerification(archive="q3/1", holds=False, blobs=8, bytes=3_600_000, differences=["a", "b"])
     assert verdict(broken) == "q3/1: 2 differences in 8 blobs, 3.4 MiB"

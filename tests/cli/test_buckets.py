@@ -1,6 +1,7 @@
 """Namespaces, archives, audit, cleanup and identity through the real executable, without any job."""
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -121,11 +122,51 @@ def test_an_unreadable_manifest_is_3_with_or_without_a_timestamp(livecalc: LiveC
     shutil.copytree(reaped, home)
     timestamp = json.loads(answer(livecalc, "diagnostics", "list", "q4", "--json"))[0]["timestamp"]
     change(home, "manifest.json*", b"{", b"(")
-    for arguments in (["show", "q4"], ["verify", "q4"], ["verify", f"q4/{timestamp}"], ["download", "q4"]):
+    for arguments in (["show", "q4"], ["verify", "q4"], ["download", "q4"]):
         ended = livecalc("diagnostics", *arguments)
         assert ended.returncode == 3, ended.stderr
         assert ended.stderr.splitlines()[-1].startswith("✘ ")
         assert "manifest" in ended.stderr
+    for arguments in ([f"q4/{timestamp}"], ["--all"]):
+        ended = livecalc("diagnostics", "verify", *arguments)
+        assert ended.returncode == 3, ended.stderr
+        assert ended.stdout.startswith(f"✘ q4/{timestamp}: ")
+        assert "  manifest.json " in ended.stderr
+
+
+def test_every_archive_is_verified_and_one_that_is_gone_is_named(
+    livecalc: LiveCalc, reaped: Path, home: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(reaped, home)
+    assert livecalc("diagnostics", "verify").returncode == 2
+    assert livecalc("diagnostics", "verify", "q4", "--all").returncode == 2
+    held = answer(livecalc, "diagnostics", "verify", "--all")
+    assert held.startswith("✔ q4/")
+    assert "as the manifest and the audit record say" in held
+    for folder in ("diagnostics-local", ".meta/diagnostics-local"):
+        shutil.move(home / "blobs" / folder / "q4", tmp_path / folder.replace("/", "-"))
+    gone = livecalc("diagnostics", "verify", "--all")
+    assert gone.returncode == 3
+    assert "  it is gone: audit record 4 says that it was made" in gone.stderr
+    [told] = json.loads(answer(livecalc, "diagnostics", "verify", "--all", "--json", code=3))
+    assert (told["archive"], told["holds"]) == (held.split()[1].rstrip(":"), False)
+    assert livecalc("diagnostics", "verify", "q4").returncode == 1
+
+
+def test_the_index_is_compared_and_mended(livecalc: LiveCalc, reaped: Path, home: Path) -> None:
+    shutil.copytree(reaped, home)
+    assert answer(livecalc, "diagnostics", "violations").split()[:3] == ["TIME", "ARCHIVE", "POD"]
+    assert json.loads(answer(livecalc, "diagnostics", "violations", "--since", "7d", "--bucket", "q4", "--json")) == []
+    assert answer(livecalc, "diagnostics", "reindex", "--check").startswith("✔ 0 archives with 0 violations: the index")
+    put(home, "sentinel-violations.json", VIOLATED)
+    found = livecalc("diagnostics", "reindex", "--check")
+    assert found.returncode == 3
+    assert "✘ 1 archive with 1 violation: the index is not equal to them; entries: 0 right, 1 missing" in found.stdout
+    assert "  q4/20" in found.stderr
+    assert "equal to them now; entries before: 0 right, 1 missing" in answer(livecalc, "diagnostics", "reindex")
+    told = json.loads(answer(livecalc, "diagnostics", "reindex", "--check", "--json"))
+    assert (told["equal"], told["right"]) == (True, 1)
+    assert answer(livecalc, "diagnostics", "violations").splitlines()[1].split()[-4:] == ["w", "7", "0xAB", "0x00"]
 
 
 def test_audit_is_listed_newest_first_and_verified(livecalc: LiveCalc, reaped: Path, home: Path) -> None:
@@ -147,6 +188,18 @@ def change(home: Path, name: str, before: bytes, after: bytes) -> None:
             stored.write_bytes(stored.read_bytes().replace(before, after))
 
 
+def put(home: Path, name: str, content: bytes) -> None:
+    """Give a stored blob other bytes, and its record what is noted of them."""
+    [record] = (home / "blobs" / ".meta").rglob(f"{name}%.json")
+    told = json.loads(record.read_bytes()) | {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    blob = home / "blobs" / record.relative_to(home / "blobs" / ".meta").with_name(name)
+    for path, raw in ((record, json.dumps(told).encode()), (blob, content)):
+        path.chmod(0o600)
+        path.write_bytes(raw)
+
+
+VIOLATED = b"""[{"pod": "w", "timestamp": "2026-01-26T01:05:11Z",
+ "violations": [{"offset": 7, "expected": "0xAB", "actual": "0x00"}]}]"""
 MISSING = (
     ["namespaces", "show", "nope"],
     ["diagnostics", "show", "nope"],

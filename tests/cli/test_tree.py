@@ -40,6 +40,8 @@ def test_the_contract_has_all_its_commands() -> None:
         jobs list, jobs show, jobs watch, jobs logs, jobs result, jobs cancel,
         namespaces list, namespaces show, namespaces create, namespaces finalize, namespaces reap,
         mttc verify, diagnostics list, diagnostics show, diagnostics cat, diagnostics download, diagnostics verify,
+            diagnostics violations, diagnostics reindex,
+        retention plan, retention apply, retention hold, retention release, retention holds,
         audit list, audit verify"""
     leaves = {path for path, command in COMMANDS.items() if not isinstance(command, click.Group)}
     assert leaves == {tuple(words.split()) for words in wanted.split(",")}

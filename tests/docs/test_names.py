@@ -13,7 +13,7 @@ from livecalc.api.routes import ROUTES
 PACKAGE = ROOT / "src" / "livecalc"
 ARCHITECTURE = DOCS / "architecture.md"
 VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
-ENDPOINT = re.compile(r"(?:(GET|POST|HEAD) )?(/(?:v1|healthz|readyz|metrics|openapi|docs|\.well-known)[\w/{}.:-]*)")
+ENDPOINT = re.compile(r"(?:(GET|POST|HEAD|DELETE) )?(/(?:v1|healthz|readyz|metrics|openapi|docs|\.well-known)[\w/{}.:-]*)")
 REQUEST = re.compile(r"(?:\$LIVECALC_URL|http://127\.0\.0\.1:\d+)(/[^\s\"'?;]*)")
 PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)+/?|[\w.-]+/", re.ASCII)
 pages = pytest.mark.parametrize("page", all_pages(), ids=page_id)
@@ -72,7 +72,7 @@ def test_the_picture_of_the_layers_is_the_contract() -> None:
 def test_the_page_for_auditors_has_every_operation() -> None:
     written = set(re.findall(r'operation="([a-z-]+)"', sources()))
     written |= set(
-        re.findall(r'^[A-Z]+ = "([a-z-]+)"$', (PACKAGE / "lifecycle/journal.py").read_text("utf-8"), re.MULTILINE)
+        re.findall(r'^[A-Z_]+ = "([a-z-]+)"$', (PACKAGE / "lifecycle/journal.py").read_text("utf-8"), re.MULTILINE)
     )
     told = re.findall(r"^\| `([a-z-]+)` \|", (DOCS / "audit.md").read_text("utf-8"), re.MULTILINE)
     assert sorted(told) == sorted(written)

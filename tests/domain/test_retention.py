@@ -18,11 +18,11 @@ def test_standard_is_thirty_days_and_regulatory_seven_years(moment: datetime) ->
 
 
 @pytest.mark.parametrize(
-    ("archived_at", "until"),
+    ("began_at", "until"),
     [
         (datetime(2024, 2, 29, 12, tzinfo=UTC), datetime(2031, 2, 28, 12, tzinfo=UTC)),
         (datetime(2026, 1, 25, 1, tzinfo=UTC), datetime(2033, 1, 25, 1, tzinfo=UTC)),
     ],
 )
-def test_seven_years_end_on_the_same_day(archived_at: datetime, until: datetime) -> None:
-    assert retain_until(Retention.REGULATORY, archived_at) == until
+def test_seven_years_end_on_the_same_day(began_at: datetime, until: datetime) -> None:
+    assert retain_until(Retention.REGULATORY, began_at) == until

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecalc.domain.timestamps import archive_timestamp, format_timestamp, parse_timestamp
+from livecalc.domain.timestamps import archive_timestamp, format_timestamp, parse_archive_timestamp, parse_timestamp
 
 ZONES = st.timedeltas(timedelta(hours=-14), timedelta(hours=14)).map(
     lambda offset: timezone(timedelta(minutes=int(offset.total_seconds() // 60)))
@@ -19,6 +19,8 @@ def test_what_is_written_is_read_back(moment: datetime) -> None:
     text = format_timestamp(moment)
     assert len(text) == 20
     assert parse_timestamp(text) == moment.replace(microsecond=0)
+    for number in ("", "-2", "-17"):
+        assert parse_archive_timestamp(archive_timestamp(moment) + number) == moment.replace(microsecond=0)
 
 
 @given(MOMENTS, MOMENTS)
@@ -50,3 +52,10 @@ def test_as_the_contract_writes_them() -> None:
     assert format_timestamp(moment) == "2026-01-25T01:00:00Z"
     assert archive_timestamp(moment) == "20260125-010000"
     assert parse_timestamp("2026-01-25T01:00:00Z") == datetime(2026, 1, 25, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "20260125", "20260125-01000", "20260125-010000-",
+                                  "20260125-010000-0", "20261325-010000", "20260125-010060", "20260125T010000",
+                                  "20260125-010000\n"])  # fmt: skip
+def test_almost_paths_of_archives_are_none(text: str) -> None:
+    assert parse_archive_timestamp(text) is None

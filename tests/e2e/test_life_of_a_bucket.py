@@ -1,8 +1,9 @@
 """The whole life of a bucket through the services, on the embedded adapters: real processes, real files."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import blobstore
 import pytest
 
 from livecalc.bootstrap.service import open_platform
@@ -20,10 +21,21 @@ ANA = Principal(tenant_id="acme", user_id="ana")
 BOB = Principal(tenant_id="other", user_id="bob")
 
 
+@pytest.fixture(params=["directory", "azure"])
+def store(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """The settings of a store with nothing in it."""
+    if request.param == "directory":
+        yield {}
+        return
+    with blobstore.azurite() as connection_string:
+        yield {"AZURE_BLOB_CONNECTION_STRING": connection_string}
+
+
 @pytest.fixture
-async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
-    async with open_platform(load({"LIVECALC_HOME": str(tmp_path / "home")})) as opened:
+async def platform(store: dict[str, str], tmp_path: Path) -> AsyncIterator[Platform]:
+    async with open_platform(load({"LIVECALC_HOME": str(tmp_path / "home"), **store})) as opened:
         yield opened
+    assert (tmp_path / "home/blobs").exists() == (not store)
 
 
 async def test_a_bucket_lives_and_leaves_only_what_recomputes_it(platform: Platform, tmp_path: Path) -> None:

@@ -1,16 +1,17 @@
-"""The real parts of a lifecycle test: a local cluster with its node process, a directory store, audit and records."""
+"""The real parts of a lifecycle test: a local cluster with its node process, a blob store, audit and records."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
+from support.stores import Hands, boxed_store
 from support.waiting import eventually
 
 from livecalc.audit.log import AuditLog
-from livecalc.blobs.directory import DirectoryStore
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.cluster.local import LocalCluster, NodeSettings
 from livecalc.cluster.port import Cluster, JobSpec, PodRecord, PodTemplate
@@ -49,6 +50,10 @@ class Stage:
     """The cluster itself, with what people and tests do besides the port."""
     cluster: Cluster
     blobs: BlobStore
+    hands: Hands
+    """Someone who may change the blobs behind the platform's back."""
+    box: str
+    """What the containers' names begin with on a store that other tests use too."""
     policy: ReaperPolicy = POLICY
 
     def with_parts(
@@ -71,7 +76,7 @@ class Stage:
 
     @property
     def diagnostics(self) -> Diagnostics:
-        return Diagnostics(self.blobs, self.policy.diagnostics)
+        return Diagnostics(self.blobs, self.policy.diagnostics, self.audit)
 
     def reaper(self, holder: str = "worker-1", *, now: Callable[[], datetime] = utc_now) -> Reaper:
         audit, book = self.audit, self.book
@@ -87,7 +92,7 @@ class Stage:
         )
 
     def manager(self, holder: str = "api-1") -> NamespaceManager:
-        return NamespaceManager(cluster=self.cluster, audit=self.audit, reaper=self.reaper(holder))
+        return NamespaceManager(cluster=self.cluster, blobs=self.blobs, audit=self.audit, reaper=self.reaper(holder))
 
     async def namespace(
         self, bucket_id: str, *, idle: timedelta | None = None, principal: Principal = ANA
@@ -185,15 +190,18 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(root: Path) -> AsyncGenerator[Stage, None]:
+async def open_stage(root: Path, adapter: str = "directory", place: str = "") -> AsyncGenerator[Stage, None]:
+    """Set a stage; `place` is the connection string of adapter `azure`."""
     cluster = LocalCluster(root / "cluster", node=NODE)
-    blobs = DirectoryStore(root / "blobs")
-    try:
-        yield Stage(root=root, local=cluster, cluster=cluster, blobs=blobs)
-    finally:
-        await _empty(cluster)
-        await cluster.close()
-        await blobs.close()
+    place, box = place or str(root), uuid4().hex[:8]
+    async with boxed_store(adapter, place, box) as blobs:
+        try:
+            yield Stage(
+                root=root, local=cluster, cluster=cluster, blobs=blobs, hands=Hands(adapter, place, box), box=box
+            )
+        finally:
+            await _empty(cluster)
+            await cluster.close()
 
 
 async def _empty(cluster: LocalCluster) -> None:
@@ -212,7 +220,8 @@ def submitted_record(namespace: NamespaceRecord, job_id: str) -> SubmittedRecord
         job_id=job_id,
         bucket_id=namespace.bucket_id,
         namespace=namespace.name,
-        tenant_id="acme",
+        namespace_uid=namespace.uid,
+        tenant_id=namespace.tenant_id,
         user_id="ana",
         name=None,
         labels={},

@@ -1,14 +1,13 @@
 """Reading archives: lists, manifests, blobs, and a check that finds every difference."""
 
-from pathlib import Path
-
 import msgspec
 import pytest
+from contracts.blob_adapters import ADAPTERS
 from lifecycle.stage import ANA, BOB, Stage
 
 from livecalc.domain.errors import InvalidInput, NotFound
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("store", ADAPTERS, indirect=True)]
 
 
 async def archived(stage: Stage, bucket_id: str = "b") -> str:
@@ -17,11 +16,6 @@ async def archived(stage: Stage, bucket_id: str = "b") -> str:
     await stage.manager().finalize_namespace(ANA, record.name, force=False, request_id="f")
     assert (await stage.reaper().sweep()).successful == 1
     return (await stage.diagnostics.latest(ANA, bucket_id)).timestamp
-
-
-def file_of(stage: Stage, name: str) -> Path:
-    [found] = [path for path in (stage.root / "blobs" / "diagnostics-acme").rglob("*") if str(path).endswith(name)]
-    return found
 
 
 async def test_archives_are_listed_by_bucket_and_tenant(stage: Stage) -> None:
@@ -76,17 +70,15 @@ async def test_verifying_finds_every_difference(stage: Stage) -> None:
     held = await stage.diagnostics.verify(ANA, "b", timestamp)
     assert (held.holds, held.differences, held.blobs) == (True, [], 4)
 
-    log = file_of(stage, "worker-1.log")
-    content = log.read_bytes()
-    log.chmod(0o600)
-    log.write_bytes(b"one TWO three\n")
+    log = f"b/{timestamp}/logs/worker-1.log"
+    await stage.hands.change("diagnostics-acme", log, lambda _: b"one TWO three\n")
     found = await stage.diagnostics.verify(ANA, "b", timestamp)
     assert not found.holds
     assert found.differences[0].startswith("logs/worker-1.log has digest ")
-    log.write_bytes(b"shorter")
+    await stage.hands.change("diagnostics-acme", log, lambda _: b"shorter")
     found = await stage.diagnostics.verify(ANA, "b", timestamp)
     assert found.differences[0].startswith("logs/worker-1.log ")
-    log.write_bytes(content)
+    await stage.hands.change("diagnostics-acme", log, lambda _: b"one two three\n")
     assert (await stage.diagnostics.verify(ANA, "b", timestamp)).holds
 
     await stage.blobs.write("diagnostics-acme", f"b/{timestamp}/logs/forged.log", b"never printed")

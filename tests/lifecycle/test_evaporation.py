@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from contracts.blob_adapters import ADAPTERS
 from lifecycle.stage import POLICY, Stage
 from lifecycle.taps import tap
 from support.waiting import eventually
@@ -10,7 +11,7 @@ from livecalc.domain.errors import NotFound
 from livecalc.domain.namespaces import FINALIZER
 from livecalc.domain.receipts import ArchiveWaiver
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("store", ADAPTERS, indirect=True)]
 SHORT = msgspec.structs.replace(POLICY, wait=0.4)
 FOREIGN = "example.com/keep"
 

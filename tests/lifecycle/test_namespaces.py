@@ -93,7 +93,7 @@ async def test_why_an_id_is_not_available_is_told_to_its_own_tenant_alone(stage:
 
 
 async def test_regulatory_retention_needs_a_store_that_can_lock(stage: Stage) -> None:
-    with pytest.raises(InvalidInput, match="cannot lock archives"):
+    with pytest.raises(InvalidInput, match="a folder cannot protect anything: keep blobs in Azure Blob Storage"):
         await stage.manager().create_namespace(ANA, "q4", retention=Retention.REGULATORY, request_id="1")
     assert not (await stage.local.list_namespaces({})).items
 
@@ -150,7 +150,7 @@ async def test_finalizing_is_idempotent_and_names_running_jobs(stage: Stage) -> 
 
     assert finalized.status == "finalized"
     assert not any(pod.alive for pod in await stage.local.list_pods(record.name))
-    ended = await stage.book.finished("acme", "j-awake0000000")
+    ended = await stage.book.finished("acme", await stage.book.submitted("acme", "j-awake0000000"))
     assert ended is not None
     assert ended.state is JobState.CANCELLED
     stamped = (await stage.local.get_namespace(record.name)).annotations[FINALIZED_AT]
@@ -182,6 +182,7 @@ async def test_reaping_on_request(stage: Stage) -> None:
         f"{folder}/{name}"
         for name in (
             "events.json",
+            "jobs/j-awake0000000.json",
             f"logs/{pod.name}.log",
             "pods.json",
             "sentinel-violations.json",

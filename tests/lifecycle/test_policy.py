@@ -10,7 +10,6 @@ from lifecycle.taps import Broken, tap
 
 from livecalc.domain.errors import Unavailable
 from livecalc.domain.namespaces import RETENTION, Status
-from livecalc.lifecycle.manifest import Manifest
 
 pytestmark = pytest.mark.anyio
 REQUIRED = msgspec.structs.replace(POLICY, archive_policy="required")
@@ -90,22 +89,22 @@ async def test_required_keeps_the_namespace_until_it_is_archived(stage: Stage) -
     assert [record.phase for record in await stage.audited(operation="reap")] == ["intent", "outcome"]
 
 
-async def test_regulatory_retention_is_always_required(stage: Stage) -> None:
+async def test_regulatory_retention_is_always_required_and_a_folder_cannot_keep_it(stage: Stage) -> None:
+    """`test_regulatory.py` has the same with a store that protects."""
     name = await finalized(stage, "b")
     await stage.annotate(await stage.local.get_namespace(name), {RETENTION: "regulatory"})
-    store = broken("regulatory-acme")
-    best_effort = stage.with_parts(blobs=store.wrap(stage.blobs))
-    assert (await best_effort.reaper("first").sweep()).failed == 1
-    assert not await stage.is_gone(name)
+    report = await stage.reaper("first").sweep()
 
-    store.on = False
-    assert (await best_effort.reaper("second").sweep()).successful == 1
-    manifest = await stage.manifest("b")
-    assert manifest.retention == "regulatory"
-    assert int(manifest.retain_until[:4]) == int(manifest.archived_at[:4]) + 7
-    stored = await stage.container("regulatory-acme")
-    assert f"archives/b/{manifest.timestamp}/manifest.json" in stored
+    assert (report.successful, report.failed) == (0, 1)
+    [outcome] = report.outcomes
+    assert outcome.message.startswith(f"namespace {name} is kept, because it could not be archived: ")
+    assert outcome.message.endswith(
+        "cannot be locked in regulatory-acme: a folder cannot protect anything, use Azure Blob Storage"
+    )
+    assert not await stage.is_gone(name)
+    assert await stage.container("regulatory-acme") == {}
     assert await stage.container("diagnostics-acme") == {}
+    assert await stage.audited(operation="waive-archive") == []
 
 
 async def test_required_does_nothing_that_cannot_be_audited(stage: Stage) -> None:
@@ -200,13 +199,13 @@ async def test_a_reap_that_was_asked_for_has_the_deadline_too(stage: Stage) -> N
 async def test_a_manifest_is_read_back_before_anything_is_deleted(stage: Stage) -> None:
     """A store that loses a blob after acknowledging it: no receipt, so no deletion under `required`."""
     name = await finalized(stage, "b")
-    lost = Broken(full_disk, lambda call, args: call == "stat" and args[1].endswith("logs/worker-1.log"))
-    required = stage.with_parts(blobs=lost.wrap(stage.blobs), policy=REQUIRED)
-    assert (await required.reaper("first").sweep()).failed == 1
-    assert lost.failures == 1
+
+    async def lose(call: str, args: tuple[object, ...]) -> None:
+        if call == "write" and str(args[1]).endswith("/manifest.json"):
+            await stage.blobs.delete(str(args[0]), str(args[1]).replace("manifest.json", "logs/worker-1.log"))
+
+    required = stage.with_parts(blobs=tap(stage.blobs, pause=lose), policy=REQUIRED)
+    report = await required.reaper("first").sweep()
+    assert report.failed == 1
+    assert "logs/worker-1.log is missing" in report.outcomes[0].message
     assert not (await stage.local.get_namespace(name)).terminating
-    manifest = await stage.manifest("b")
-    assert isinstance(manifest, Manifest)
-    lost.on = False
-    assert (await required.reaper("second").sweep()).successful == 1
-    assert await stage.manifest("b") == manifest

@@ -5,9 +5,10 @@ import logging
 from datetime import timedelta
 
 import pytest
+from contracts.blob_adapters import ADAPTERS
 from lifecycle.stage import ANA, Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("store", ADAPTERS, indirect=True)]
 
 
 async def test_a_finalized_namespace_is_archived_and_gone(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

@@ -106,7 +106,7 @@ async def test_no_grants_are_left_of_a_job_that_has_ended(blobs: DirectoryStore,
     await book.open_job(KEY, job)
     await blobs.write(RESULTS, paths.task(job.job_id), b"grants")
     end = FinishedRecord(job_id=job.job_id, state=JobState.FAILED, error="x", finished_at="2026-01-25T01:00:00Z")
-    assert await book.finish(KEY, end) == end
+    assert await book.finish(KEY, job, end, now=NOW) == end
     later = msgspec.structs.replace(end, error="y")
-    assert await book.finish(KEY, later) == end
+    assert await book.finish(KEY, job, later, now=NOW) == end
     assert paths.task(job.job_id) not in await names(blobs)

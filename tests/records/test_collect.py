@@ -47,7 +47,8 @@ async def pods_ended(platform: Platform, namespace: str) -> None:
 
 async def settle(platform: Platform, namespace: str) -> list[FinishedRecord]:
     collector = platform.jobs._collector  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the one the reaper uses)
-    return await collector.settle(await platform.cluster.get_namespace(namespace))
+    settled = await collector.settle(await platform.cluster.get_namespace(namespace))
+    return [job.finished for job in settled if job.finished is not None]
 
 
 async def test_a_job_that_nobody_watched_is_finished_once_by_whoever_comes(platform: Platform, tmp_path: Path) -> None:

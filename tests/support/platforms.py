@@ -56,9 +56,9 @@ def pack_model(
     return pack(folder, folder.with_suffix(".zip")).path
 
 
-async def push_model(platform: Platform, folder: Path, code: str, **options: Any) -> str:
-    """Pack a model and push it for Ana's tenant; its hash."""
-    pushed = await platform.bundles.push(ANA.tenant_key, pack_model(folder, code, **options))
+async def push_model(platform: Platform, folder: Path, code: str, *, principal: Principal = ANA, **options: Any) -> str:
+    """Pack a model and push it for a tenant; its hash."""
+    pushed = await platform.bundles.push(principal.tenant_key, pack_model(folder, code, **options))
     return pushed.model_bundle_hash
 
 

@@ -60,8 +60,8 @@ class _Shared(httpx.BaseTransport):
 
 
 @contextmanager
-def open_site(home: Path) -> Generator[Site, None, None]:
-    settings = load({"LIVECALC_HOME": str(home)})
+def open_site(home: Path, **environment: str) -> Generator[Site, None, None]:
+    settings = load({"LIVECALC_HOME": str(home), **environment})
 
     @asynccontextmanager
     async def application() -> AsyncGenerator[ASGIApp, None]:

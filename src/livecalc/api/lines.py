@@ -73,6 +73,27 @@ def post(  # noqa: PLR0913  (a line has so many parts)
     )
 
 
+def delete(  # noqa: PLR0913  (a line has so many parts)
+    path: str,
+    summary: str,
+    endpoint: Callable[[Call[Q]], Awaitable[Response]],
+    *,
+    query: type[Q],
+    answers: Mapping[int, Answer],
+    problems: Mapping[int, str],
+) -> Route:
+    """A DELETE of a verified caller."""
+    return Route(
+        method="DELETE",
+        path=path,
+        summary=summary,
+        endpoint=endpoint,
+        query=query,
+        answers=answers,
+        problems=problems,
+    )
+
+
 def json(kind: Any, description: str) -> Answer:
     """An answer in JSON, of one type."""
     return Answer(body=kind, description=description)

@@ -2,19 +2,28 @@
 
 from typing import Any
 
-from livecalc.api.endpoints import audit, bundles, diagnostics, jobs, mttc, namespaces, system
+from livecalc.api.endpoints import audit, bundles, diagnostics, jobs, mttc, namespaces, retention, system
 from livecalc.api.forms import SubmitFields
-from livecalc.api.lines import get, json, post, public
+from livecalc.api.lines import delete, get, json, post, public
 from livecalc.api.metrics import CONTENT_TYPE as METRICS
 from livecalc.api.route import Answer, Body, Route
 from livecalc.wire import media
-from livecalc.wire.diagnostics import Archive, ArchiveVerification, AuditEntry, AuditVerification
+from livecalc.wire.diagnostics import (
+    Archive,
+    ArchiveVerification,
+    AuditEntry,
+    AuditVerification,
+    Reindexed,
+    SentinelViolation,
+)
 from livecalc.wire.jobs import BundlePushed, Job, Result, Submitted
 from livecalc.wire.mttc import Verified, VerifyRequest
 from livecalc.wire.namespaces import Namespace, NamespaceCreated, Reaped
+from livecalc.wire.retention import Hold, HoldRequest
 from livecalc.wire.status import Health, Status
 
 _FORM = "multipart/form-data"
+HOLDS = "/v1/platform/retention/holds"
 _NO_NAMESPACE = "The caller's tenant has no such namespace."
 _NO_JOB = "The caller's tenant has no such job."
 _NO_ARCHIVE = "The caller's tenant has no such archive or blob."
@@ -208,6 +217,30 @@ _PLATFORM = (
         answers={200: json(list[Archive], "By bucket and time.")},
     ),
     get(
+        "/v1/platform/diagnostics/sentinel-violations",
+        "List the sentinel violations of all archives",
+        diagnostics.list_violations,
+        query=diagnostics.ViolationsQuery,
+        answers={200: json(list[SentinelViolation], "Newest first.")},
+    ),
+    post(
+        "/v1/platform/diagnostics/reindex",
+        "Make the index of sentinel violations anew from the archives",
+        diagnostics.reindex_violations,
+        query=diagnostics.ReindexQuery,
+        answers={200: json(Reindexed, "How the index was found, and whether it is equal to the archives now.")},
+    ),
+    get(
+        "/v1/platform/diagnostics/verify",
+        "Check all archives",
+        diagnostics.verify_archives,
+        answers={
+            200: Answer(
+                media_types=(media.LINES,), description="One JSON object on a line for each archive, as it is checked."
+            )
+        },
+    ),
+    get(
         "/v1/platform/diagnostics/{bucket_id}/{timestamp}",
         "Read an archive's manifest",
         diagnostics.get_manifest,
@@ -216,7 +249,7 @@ _PLATFORM = (
     ),
     get(
         "/v1/platform/diagnostics/{bucket_id}/{timestamp}/verify",
-        "Check an archive against its manifest",
+        "Check an archive against its manifest, its schema and the audit record",
         diagnostics.verify_archive,
         answers={200: json(ArchiveVerification, "Whether it holds.")},
         problems={404: _NO_ARCHIVE},
@@ -231,6 +264,28 @@ _PLATFORM = (
             304: Answer(media_types=(), description="The blob that `If-None-Match` names."),
         },
         problems={404: _NO_ARCHIVE, 416: "The range lies outside the blob."},
+    ),
+    get(
+        HOLDS,
+        "List legal holds",
+        retention.list_holds,
+        answers={200: json(list[Hold], "By bucket and archive.")},
+    ),
+    post(
+        HOLDS,
+        "Hold an archive, or everything of a bucket",
+        retention.place_hold,
+        answers={201: json(Hold, "Nothing under it is deleted until it is released.")},
+        problems={404: "The caller's tenant has no such archive or bucket.", 409: "It is held, or deleted, already."},
+        body=Body(media_type=media.JSON, type=HoldRequest, description="Without `timestamp` the whole bucket."),
+    ),
+    delete(
+        HOLDS,
+        "Release a legal hold",
+        retention.release_hold,
+        query=retention.HoldQuery,
+        answers={200: json(Hold, "The hold that was there.")},
+        problems={404: "There is no such hold."},
     ),
     get(
         "/v1/platform/audit",

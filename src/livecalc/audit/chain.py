@@ -30,7 +30,7 @@ class Chain:
     def __init__(self, blobs: BlobStore, tenant_id: str) -> None:
         self._blobs = blobs
         self.tenant_id = tenant_id
-        self.container = f"audit-{tenant_key(tenant_id)}"
+        self.container = audit_container(tenant_key(tenant_id))
         self._seen = Head()
         self._begun = False
         """Whether the store was asked once what lies beyond a gap: a deleted record's number is not taken again."""
@@ -126,6 +126,11 @@ class Chain:
             if _essence(found) == _essence(record):
                 return found
         return None
+
+
+def audit_container(key: str) -> str:
+    """The container of the chain of the tenant with a key."""
+    return f"audit-{key}"
 
 
 def blob_name(sequence: int) -> str:

@@ -1,13 +1,13 @@
 """Finding what was changed in a chain: edits and deletions anywhere, and truncation back to a head held elsewhere."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from livecalc.audit.chain import Chain, Head, blob_name, decode
 from livecalc.blobs.port import BlobStore, read_all
-from livecalc.domain.audit import seal
+from livecalc.domain.audit import AuditRecord, seal
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound
 from livecalc.wire.diagnostics import AuditVerification
 
@@ -29,10 +29,13 @@ class _Flaw(Exception):
         self.reason = reason
 
 
-async def check_chain(blobs: BlobStore, chain: Chain, heads: Sequence[str]) -> AuditVerification:
+async def check_chain(
+    blobs: BlobStore, chain: Chain, heads: Sequence[str], *, seen: Callable[[AuditRecord], None] = lambda _: None
+) -> AuditVerification:
     """Walk from the first record to the last, and name the first bad one and why.
 
-    `heads` are `{sequence}:{hash}`, or hashes alone (at least 8 digits), that the chain must contain.
+    `heads` are `{sequence}:{hash}`, or hashes alone (at least 8 digits), that the chain must contain. `seen` is told
+    each good record, up to the first that is not.
     Raises InvalidInput for a head that is neither, Unavailable.
     """
     witnesses = [_parse(text) for text in heads]
@@ -40,7 +43,7 @@ async def check_chain(blobs: BlobStore, chain: Chain, heads: Sequence[str]) -> A
     hashes: list[str] = []
     try:
         foreign = await _list(blobs, chain, numbers)
-        await _walk(blobs, chain, numbers, hashes)
+        await _walk(blobs, chain, numbers, hashes, seen)
         for witness in witnesses:
             _compare(witness, hashes)
     except _Flaw as flaw:
@@ -82,16 +85,20 @@ async def _list(blobs: BlobStore, chain: Chain, numbers: set[int]) -> list[str]:
     return foreign
 
 
-async def _walk(blobs: BlobStore, chain: Chain, numbers: set[int], hashes: list[str]) -> None:
+async def _walk(
+    blobs: BlobStore, chain: Chain, numbers: set[int], hashes: list[str], seen: Callable[[AuditRecord], None]
+) -> None:
     head = Head()
     for sequence in range(1, max(numbers, default=0) + 1):
         if sequence not in numbers:
             raise _Flaw(sequence, f"it is missing, though record {min(n for n in numbers if n > sequence)} is there")
-        head = await _check(blobs, chain, head)
+        record = await _check(blobs, chain, head)
+        head = Head(sequence, record.hash)
         hashes.append(head.hash)
+        seen(record)
 
 
-async def _check(blobs: BlobStore, chain: Chain, before: Head) -> Head:
+async def _check(blobs: BlobStore, chain: Chain, before: Head) -> AuditRecord:
     sequence = before.sequence + 1
     try:
         record = decode(sequence, await read_all(blobs, chain.container, blob_name(sequence)))
@@ -107,7 +114,7 @@ async def _check(blobs: BlobStore, chain: Chain, before: Head) -> Head:
         raise _Flaw(sequence, "it does not follow the record before: that one, or this one, is not the original")
     if seal(record).hash != record.hash:
         raise _Flaw(sequence, "its content was changed: it does not have its own hash")
-    return Head(sequence, record.hash)
+    return record
 
 
 def _compare(witness: _Witness, hashes: list[str]) -> None:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from livecalc.audit.chain import Chain
+from livecalc.audit.chain import Chain, audit_container, blob_name, decode
 from livecalc.audit.check import check_chain
-from livecalc.blobs.port import BlobStore
+from livecalc.blobs.port import BlobStore, read_all
 from livecalc.domain.audit import AuditRecord
 from livecalc.domain.errors import Damaged, LivecalcError, NotFound, Unavailable
 from livecalc.domain.tenants import Principal
@@ -173,9 +173,19 @@ class AuditLog:
                 found.append(record)
         return found
 
-    async def verify(self, tenant_id: str, *, heads: Sequence[str] = ()) -> AuditVerification:
+    async def verify(
+        self, tenant_id: str, *, heads: Sequence[str] = (), seen: Callable[[AuditRecord], None] = lambda _: None
+    ) -> AuditVerification:
         """Walk the whole chain; see `check.check_chain`. Raises InvalidInput for a head that is none, Unavailable."""
-        return await check_chain(self._blobs, Chain(self._blobs, tenant_id), heads)
+        return await check_chain(self._blobs, Chain(self._blobs, tenant_id), heads, seen=seen)
+
+    async def owner(self, tenant_key: str) -> str | None:
+        """Tell whose chain it is that a tenant's key names; None when there is none. Raises Unavailable."""
+        try:
+            raw = await read_all(self._blobs, audit_container(tenant_key), blob_name(1))
+            return decode(1, raw).tenant_id
+        except (NotFound, Damaged):
+            return None
 
     def _chain(self, tenant_id: str) -> Chain:
         return self._chains.setdefault(tenant_id, Chain(self._blobs, tenant_id))

@@ -28,6 +28,10 @@ class BlobInfo(Struct, frozen=True, kw_only=True):
     """Of its bytes, hex; empty when the writer could not state it (a blob made through an Azure grant)."""
     created_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    legal_hold: bool = False
+    """Whether the store itself refuses to delete it, until the hold is taken away."""
+    locked_until: datetime | None = None
+    """Until when nobody at all can delete it; None when that is not so, also for a policy that can be taken back."""
 
 
 Body = bytes | AsyncIterator[bytes]
@@ -42,12 +46,31 @@ class BlobStore(Protocol):
         ...
 
     async def write(
-        self, container: str, name: str, body: Body, *, metadata: Mapping[str, str] | None = None
+        self,
+        container: str,
+        name: str,
+        body: Body,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        locked_until: datetime | None = None,
     ) -> BlobInfo:
-        """Store a blob, in constant memory; the container is made when it is missing.
+        """Store a blob, in constant memory; the container is made when it is missing, but for a regulatory one.
 
-        Raises AlreadyExists (nothing is changed, the old blob stays). When the body raises, nothing becomes visible.
+        `locked_until` asks that it be neither changed nor deleted before then; `stat` tells whether it is so.
+        Raises AlreadyExists (nothing is changed, the old blob stays), and InvalidInput where nothing can be locked.
+        When the body raises, nothing becomes visible.
         """
+        ...
+
+    async def lock(self, container: str, name: str, until: datetime) -> None:
+        """See that a blob is neither changed nor deleted before `until`; a lock is never shortened or taken away.
+
+        Raises NotFound, Unavailable (the store does not show the lock), InvalidInput where nothing can be locked.
+        """
+        ...
+
+    async def protection(self, container: str) -> str | None:
+        """Prove that locks hold in a container; None when they do, else a sentence: what is missing, and what to do."""
         ...
 
     async def stat(self, container: str, name: str) -> BlobInfo:
@@ -67,7 +90,7 @@ class BlobStore(Protocol):
         ...
 
     async def delete(self, container: str, name: str) -> None:
-        """Delete a blob. Raises NotFound."""
+        """Delete a blob. Raises NotFound, and Conflict while it is locked."""
         ...
 
     async def grant(self, container: str, name: str, verb: Verb, *, expires_at: datetime, limit: int) -> str:

@@ -26,9 +26,12 @@ from livecalc.jobs.logs import JobLogs
 from livecalc.jobs.service import Jobs
 from livecalc.jobs.views import JobViews
 from livecalc.lifecycle.diagnostics import Diagnostics
+from livecalc.lifecycle.index import ViolationIndex
 from livecalc.lifecycle.namespaces import NamespaceManager
 from livecalc.lifecycle.policy import ReaperPolicy
 from livecalc.lifecycle.reaper import Reaper
+from livecalc.lifecycle.retention.curator import Curator, RetentionPolicy
+from livecalc.lifecycle.retention.holds import Holds
 from livecalc.mttc.verify import Recomputer
 from livecalc.records.book import JobBook
 from livecalc.records.collect import SUBMIT_GRACE, Collector
@@ -91,7 +94,7 @@ def assemble(
     audit = AuditLog(blobs, policy=settings.lifecycle.archive_policy, now=utc_now)
     book = JobBook(blobs)
     collector = Collector(book, cluster, audit, submit_grace=submit_grace)
-    diagnostics = Diagnostics(blobs, settings.store.diagnostics)
+    diagnostics = Diagnostics(blobs, settings.store.diagnostics, audit)
     bundles = BundleStore(blobs, limits=bundle_limits(settings))
     reaper = Reaper(
         cluster=cluster,
@@ -102,13 +105,12 @@ def assemble(
         policy=policy or reaper_policy(settings),
         now=utc_now,
     )
-    namespaces = NamespaceManager(cluster=cluster, audit=audit, reaper=reaper)
+    namespaces = NamespaceManager(cluster=cluster, blobs=blobs, audit=audit, reaper=reaper)
     launcher = Launcher(
         cluster=cluster,
         blobs=blobs,
         book=book,
         worker=worker_spec(settings, slots=cluster.slots),
-        bundles_container=bundles.container,
     )
     jobs = Jobs(
         cluster=cluster,
@@ -132,6 +134,15 @@ def assemble(
         audit=audit,
         target_seconds=settings.jobs.mttc_target,
     )
+    prefix = settings.store.diagnostics
+    curator = Curator(
+        cluster=cluster,
+        blobs=blobs,
+        audit=audit,
+        index=ViolationIndex(blobs, prefix),
+        policy=retention_policy(settings),
+        now=utc_now,
+    )
     return Platform(
         now=utc_now,
         cluster=cluster,
@@ -145,6 +156,8 @@ def assemble(
         jobs=jobs,
         recomputer=recomputer,
         diagnostics=diagnostics,
+        curator=curator,
+        holds=Holds(cluster=cluster, blobs=blobs, audit=audit, prefix=prefix),
     )
 
 
@@ -174,6 +187,15 @@ def reaper_policy(settings: Settings) -> ReaperPolicy:
         archive_policy=settings.lifecycle.archive_policy,
         concurrency=settings.lifecycle.concurrency,
         max_reaps=settings.lifecycle.max_reaps,
+        diagnostics=settings.store.diagnostics,
+    )
+
+
+def retention_policy(settings: Settings) -> RetentionPolicy:
+    """How a run of retention behaves by the settings; what no setting names is as the policy has it."""
+    return RetentionPolicy(
+        max_archives=settings.lifecycle.max_reaps,
+        concurrency=settings.lifecycle.concurrency,
         diagnostics=settings.store.diagnostics,
     )
 
@@ -225,7 +247,7 @@ def _identity(settings: Settings, home: Home) -> tuple[KeySource, str | None, st
 async def _open_blobs(settings: Settings, home: Home, stack: AsyncExitStack) -> BlobStore:
     """Open the account that is set, else the home's own folder."""
     store = settings.store
-    if store.connection_string is None and store.account_url is None:
+    if not store.is_azure:
         from livecalc.blobs.directory import DirectoryStore
 
         blobs = DirectoryStore(home.blobs)

@@ -4,11 +4,13 @@ import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from anyio import Path as AsyncPath
 from anyio import open_file, to_thread
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from livecalc.blobs.port import BlobStore
 from livecalc.blobs.scratch import scratch_folder
@@ -17,6 +19,8 @@ from livecalc.bundles.limits import Limits
 from livecalc.bundles.verify import open_archive, read_config, verify
 from livecalc.domain.errors import AlreadyExists, Damaged, InvalidInput, NotFound
 from livecalc.domain.modelconfig import Config
+from livecalc.domain.retention import Retention
+from livecalc.domain.shelves import Shelf, bundle_shelf
 
 _DIGITS = 64
 _FEWEST_DIGITS = 8
@@ -30,6 +34,8 @@ class StoredBundle(Struct, frozen=True, kw_only=True):
     model_bundle_hash: str
     size: int
     config: Config
+    shelf: Shelf
+    """Where it lies; the blob's name there is the hash."""
 
 
 class PushedBundle(StoredBundle, frozen=True, kw_only=True):
@@ -52,11 +58,6 @@ class BundleStore:
         """How big a bundle may be: whoever takes uploads stops there."""
         return self._limits
 
-    @staticmethod
-    def container(tenant_key: str) -> str:
-        """Name the container of a tenant's bundles; a blob's name in it is the bundle's hash."""
-        return f"bundles-{tenant_key}"
-
     async def push(self, tenant_key: str, path: Path) -> PushedBundle:
         """Verify the bundle in a file and store it. Raises InvalidInput, TooLarge, NotFound as `verify` does.
 
@@ -64,73 +65,101 @@ class BundleStore:
         """
         bundle = await to_thread.run_sync(verify, path, self._limits)
         digest = bundle.model_bundle_hash
+        shelf = bundle_shelf(tenant_key)
         try:
-            await self._blobs.write(self.container(tenant_key), digest, _read(path, digest))
+            await self._blobs.write(shelf.container, shelf.blob(digest), _read(path, digest))
             created = True
         except AlreadyExists:
             created = False
             await self.describe(tenant_key, digest)
         self._remember(digest, bundle.config)
-        return PushedBundle(model_bundle_hash=digest, size=bundle.size, config=bundle.config, created=created)
+        return PushedBundle(
+            model_bundle_hash=digest, size=bundle.size, config=bundle.config, shelf=shelf, created=created
+        )
 
     async def describe(self, tenant_key: str, digest: str) -> StoredBundle:
         """Tell size and configuration of a bundle, by its whole hash. Raises NotFound, Damaged.
 
         The bytes are read and hashed the first time; after that their hash says what they are.
         """
-        size = await self._size(tenant_key, digest)
+        shelf, size = await self._find(tenant_key, digest)
         config = self._configs.get(digest)
         if config is None:
             async with scratch_folder() as folder:
                 await self.fetch(tenant_key, digest, folder / "bundle")
                 config = await to_thread.run_sync(_config, folder / "bundle", self._limits)
         self._remember(digest, config)
-        return StoredBundle(model_bundle_hash=digest, size=size, config=config)
+        return StoredBundle(model_bundle_hash=digest, size=size, config=config, shelf=shelf)
+
+    async def keep(self, tenant_key: str, bundle: StoredBundle, until: datetime) -> StoredBundle:
+        """Copy a bundle to where regulatory data lies, locked at least until then. Raises NotFound, Damaged."""
+        shelf = bundle_shelf(tenant_key, Retention.REGULATORY)
+        digest = bundle.model_bundle_hash
+        if not await self._is_on(shelf, digest):
+            source = self._blobs.read(bundle.shelf.container, bundle.shelf.blob(digest))
+            with suppress(AlreadyExists):
+                await self._blobs.write(
+                    shelf.container, shelf.blob(digest), _checked(source, digest), locked_until=until
+                )
+        # What was there already may be locked for less; and a lock that does not hold is found here.
+        await self._blobs.lock(shelf.container, shelf.blob(digest), until)
+        return structs.replace(bundle, shelf=shelf)
 
     async def fetch(self, tenant_key: str, digest: str, target: Path) -> None:
         """Write a bundle into a new file.
 
         Raises NotFound, and Damaged when the stored bytes are not those that the hash names; the file is then gone.
         """
-        await self._size(tenant_key, digest)
+        shelf, _ = await self._find(tenant_key, digest)
         found = hashlib.sha256()
         async with await open_file(target, "xb") as file:
-            async for chunk in self._blobs.read(self.container(tenant_key), digest):
+            async for chunk in self._blobs.read(shelf.container, shelf.blob(digest)):
                 found.update(chunk)
                 await file.write(chunk)
         if found.hexdigest() != digest:
             await AsyncPath(target).unlink()
             raise Damaged(
                 f"the stored bundle {digest} is damaged, its bytes hash to {found.hexdigest()[:12]}: restore it, or "
-                f"delete it from {self.container(tenant_key)} and push it again"
+                f"delete it from {shelf.container} and push it again"
             )
 
     async def resolve(self, tenant_key: str, prefix: str) -> str:
         """Complete the first digits (8 or more) of a hash. Raises NotFound, InvalidInput (several, or no hex)."""
         if not _FEWEST_DIGITS <= len(prefix) <= _DIGITS or _HEX.fullmatch(prefix) is None:
             raise InvalidInput(f"bundle {prefix[:_DIGITS]!r} is not a hash: give 8 to 64 digits of 0-9 and a-f")
-        found: list[str] = []
-        async for blob in self._blobs.list_blobs(self.container(tenant_key), prefix):
-            found.append(blob.name)
-            if len(found) > 1:
-                raise InvalidInput(
-                    f"bundle {prefix} is ambiguous: {found[0]} and {found[1]} begin so; give more digits"
-                )
+        found: set[str] = set()
+        for shelf in _shelves(tenant_key):
+            async for blob in self._blobs.list_blobs(shelf.container, shelf.blob(prefix)):
+                found.add(blob.name.removeprefix(shelf.prefix))
+                if len(found) > 1:
+                    one, other = sorted(found)
+                    raise InvalidInput(f"bundle {prefix} is ambiguous: {one} and {other} begin so; give more digits")
         if not found:
             raise _missing(prefix)
-        return found[0]
+        return found.pop()
 
-    async def _size(self, tenant_key: str, digest: str) -> int:
-        try:
-            return (await self._blobs.stat(self.container(tenant_key), digest)).size
-        except NotFound as error:
-            raise _missing(digest) from error
+    async def _find(self, tenant_key: str, digest: str) -> tuple[Shelf, int]:
+        """Where a bundle lies, and its size; the regulatory copy counts when there is no other any more."""
+        for shelf in _shelves(tenant_key):
+            with suppress(NotFound):
+                return shelf, (await self._blobs.stat(shelf.container, shelf.blob(digest))).size
+        raise _missing(digest)
+
+    async def _is_on(self, shelf: Shelf, digest: str) -> bool:
+        with suppress(NotFound):
+            await self._blobs.stat(shelf.container, shelf.blob(digest))
+            return True
+        return False
 
     def _remember(self, digest: str, config: Config) -> None:
         self._configs[digest] = config
         self._configs.move_to_end(digest)
         while len(self._configs) > _REMEMBERED:
             self._configs.popitem(last=False)
+
+
+def _shelves(tenant_key: str) -> list[Shelf]:
+    return [bundle_shelf(tenant_key, retention) for retention in (Retention.STANDARD, Retention.REGULATORY)]
 
 
 def _missing(digest: str) -> NotFound:
@@ -141,6 +170,16 @@ def _config(path: Path, limits: Limits) -> Config:
     """Read the configuration of an archive that was verified when it was pushed."""
     with open_archive(path) as file:
         return read_config(file, read_entries(file, limits))
+
+
+async def _checked(stream: AsyncIterator[bytes], digest: str) -> AsyncIterator[bytes]:
+    """Pass a stored bundle on; when its bytes are others, the write fails and stores nothing."""
+    found = hashlib.sha256()
+    async for chunk in stream:
+        found.update(chunk)
+        yield chunk
+    if found.hexdigest() != digest:
+        raise Damaged(f"the stored bundle {digest} is damaged: push it again")
 
 
 async def _read(path: Path, digest: str) -> AsyncIterator[bytes]:

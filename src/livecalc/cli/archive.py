@@ -1,21 +1,18 @@
-"""Find, outline and fetch one archive of a bucket."""
+"""Find and outline one archive of a bucket, and a log in it."""
 
 import hashlib
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from livecalc.blobs.names import check_blob
-from livecalc.cli.files import save_quietly
 from livecalc.cli.format import count, moment
 from livecalc.cli.session import warn
 from livecalc.cli.views.archives import show_archive
-from livecalc.domain.errors import Damaged, InvalidInput, NotFound, Unavailable
+from livecalc.domain.errors import Damaged, NotFound, Unavailable
 from livecalc.domain.timestamps import parse_timestamp
-from livecalc.lifecycle.manifest import BlobEntry, Manifest, PodViolations
-from livecalc.lifecycle.places import MANIFEST, VIOLATIONS
+from livecalc.lifecycle.manifest import Manifest, PodViolations
+from livecalc.lifecycle.places import LOGS, MANIFEST, VIOLATIONS
 from livecalc.wire.diagnostics import ArchiveVerification
 
 if TYPE_CHECKING:
@@ -42,15 +39,38 @@ class Found(Struct, frozen=True, kw_only=True):
 
 def find(client: "Client", archive: str) -> Found:
     """Read the manifest of `BUCKET/TIMESTAMP`, or of a bucket's newest archive. Raises NotFound, Damaged."""
-    bucket, slash, timestamp = archive.partition("/")
-    if not slash:
-        timestamp = newest(client, bucket)
+    bucket, timestamp = locate(client, archive)
     raw = client.manifest(bucket, timestamp)
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.DecodeError as error:
         raise Damaged(f"the manifest of archive {bucket}/{timestamp} cannot be read: {error}") from None
     return Found(bucket_id=bucket, timestamp=timestamp, manifest=manifest, raw=raw)
+
+
+def locate(client: "Client", archive: str) -> tuple[str, str]:
+    """The bucket and timestamp of `BUCKET/TIMESTAMP`, or of a bucket's newest archive. Raises as `newest`."""
+    bucket, slash, timestamp = archive.partition("/")
+    return bucket, timestamp if slash else newest(client, bucket)
+
+
+def log_name(found: Found, log: str) -> str:
+    """The blob of an archive that people mean by a pod, a pod's container, or the blob's own name. Raises NotFound."""
+    names = {blob.name for blob in found.manifest.blobs} | {MANIFEST}
+    for name in (log, f"{LOGS}{log}", f"{LOGS}{log}.log"):
+        if name in names:
+            return name
+    logs = [each for pod in found.manifest.pods if pod.name == log for each in pod.containers]
+    stored = [each.blob.removeprefix(LOGS).removesuffix(".log") for each in logs if each.blob]
+    if len(stored) == 1:
+        return f"{LOGS}{stored[0]}.log"
+    if stored:
+        raise NotFound(f"pod {log} has {len(stored)} logs in archive {found.path}: give one of {', '.join(stored)}")
+    if logs:
+        raise NotFound(
+            f"pod {log} has no log in archive {found.path}: {logs[0].state}, {logs[0].note or 'it printed none'}"
+        )
+    raise NotFound(f"archive {found.path} has no log {log}: `livecalc diagnostics show {found.path}` names its pods")
 
 
 def newest(client: "Client", bucket: str) -> str:
@@ -84,31 +104,6 @@ def outline(client: "Client", found: Found, verification: ArchiveVerification | 
         deleted=_deleted(client, found.manifest),
         violations=_violations(client, found),
     )
-
-
-def fetch(client: "Client", found: Found, target: Path) -> dict[str, Any]:
-    """Fetch the blobs that are not there yet, then the manifest. Raises Damaged for one that is not as listed."""
-    fetched = 0
-    for blob in found.manifest.blobs:
-        path = target / _checked_name(blob.name)
-        if not _is_there(path, blob):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                save_quietly(client.blob(f"{found.path}/{blob.name}"), path)
-            except NotFound:
-                raise Damaged(f"blob {found.path}/{blob.name} is missing, and the manifest lists it") from None
-            fetched += 1
-        if not _is_there(path, blob):
-            raise Damaged(f"blob {found.path}/{blob.name} is not what the manifest says; it is at {path}")
-    target.mkdir(parents=True, exist_ok=True)
-    (target / MANIFEST).write_bytes(found.raw)
-    return {
-        "archive": found.path,
-        "folder": str(target),
-        "blobs": len(found.manifest.blobs) + 1,
-        "bytes": sum(blob.bytes for blob in found.manifest.blobs) + len(found.raw),
-        "fetched": fetched,
-    }
 
 
 def _age(timestamp: str) -> tuple[str, int]:
@@ -147,18 +142,3 @@ def _violations(client: "Client", found: Found) -> list[PodViolations]:
     except (NotFound, Damaged, msgspec.DecodeError):
         # That it is not as the manifest says is told beside; the manifest has their number.
         return []
-
-
-def _is_there(path: Path, blob: BlobEntry) -> bool:
-    if not path.is_file() or path.stat().st_size != blob.bytes:
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == blob.sha256
-
-
-def _checked_name(name: str) -> str:
-    """A name that leads nowhere but below the folder. Raises Damaged: no manifest of ours lists another."""
-    try:
-        return check_blob(name)
-    except InvalidInput as error:
-        raise Damaged(f"the manifest lists what is no blob: {error.detail}") from None

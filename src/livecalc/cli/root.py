@@ -25,6 +25,12 @@ ENTRIES = (
     Entry(_PROCESSES, "serve", "livecalc.cli.commands.serve", "Run the HTTP API, and a sweep every 5 minutes."),
     Entry(_PROCESSES, "token", "livecalc.cli.commands.token", "Print a token of the local identity, and nothing else."),
     Entry(_PROCESSES, "cleanup", "livecalc.cli.commands.cleanup", "Sweep once: archive and delete what is due."),
+    Entry(
+        _PROCESSES,
+        "retention",
+        "livecalc.cli.commands.retention",
+        "Delete what has outlived its retention, and hold what must not go.",
+    ),
     Entry(_PROCESSES, "worker", "livecalc.cli.commands.worker", "Compute one partition; started inside a pod."),
 )
 

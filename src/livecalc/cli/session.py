@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livecalc.cli.format import plain
@@ -12,7 +11,6 @@ from livecalc.domain.errors import LivecalcError
 
 if TYPE_CHECKING:
     from livecalc.client import Client
-    from livecalc.settings import Settings
 
 
 @contextmanager
@@ -52,14 +50,3 @@ def _target(client: "Client") -> str:
     except LivecalcError:
         # What is wrong is said where it stops the command, and with this line before it.
         return client.target
-
-
-def own_target(settings: "Settings") -> str:
-    """The platform of this machine, for the processes that belong to it: `local, ~/.livecalc`."""
-    return f"{settings.target.cluster}, {short_path(settings.target.home_folder)}"
-
-
-def short_path(path: Path) -> str:
-    """A path as people write it: `~/.livecalc`."""
-    home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) and path != home else str(path)

@@ -18,10 +18,18 @@ from livecalc.domain.buckets import NAMESPACE_PREFIX
 from livecalc.domain.errors import InvalidInput, NotFound, Unavailable
 from livecalc.domain.jobs import is_job_id
 from livecalc.wire import media
-from livecalc.wire.diagnostics import Archive, ArchiveVerification, AuditEntry, AuditVerification
+from livecalc.wire.diagnostics import (
+    Archive,
+    ArchiveVerification,
+    AuditEntry,
+    AuditVerification,
+    Reindexed,
+    SentinelViolation,
+)
 from livecalc.wire.jobs import BundlePushed, Job, Result, Submitted
 from livecalc.wire.mttc import Verified, VerifyRequest
 from livecalc.wire.namespaces import Namespace, NamespaceCreated, Reaped
+from livecalc.wire.retention import Hold, HoldRequest
 from livecalc.wire.status import Status
 
 Pack = Callable[[Path, Path], object]
@@ -135,8 +143,8 @@ class Client:
             return prefix
         if len(prefix) < _FEWEST_CHARACTERS:
             raise InvalidInput(f"job {prefix!r} is too short: give {_FEWEST_CHARACTERS} characters or more")
-        query = {"prefix": prefix, "limit": _MOST_CANDIDATES}
-        found = [job.job_id for job in self._http.get(path("jobs"), list[Job], **query)]
+        jobs = self._http.get(path("jobs"), list[Job], prefix=prefix, limit=_MOST_CANDIDATES)
+        found = [job.job_id for job in jobs]
         if not found:
             raise NotFound(f"there is no job {prefix!r}")
         if len(found) > 1:
@@ -229,8 +237,40 @@ class Client:
         return self._http.stream(path("platform", "diagnostics", *name.split("/")), headers)
 
     def verify_archive(self, bucket_id: str, timestamp: str) -> ArchiveVerification:
-        """Check every blob of an archive against its manifest."""
-        return self._http.get(path("platform", "diagnostics", bucket_id, timestamp, "verify"), ArchiveVerification)
+        """Check every blob of an archive against its manifest, and that against its schema and the audit record."""
+        where = path("platform", "diagnostics", bucket_id, timestamp, "verify")
+        return self._http.get(where, ArchiveVerification, patient=True)
+
+    def verify_archives(self) -> Iterator[ArchiveVerification]:
+        """Check all archives, one after the other; also those that are gone, and last (`*`) what is of no archive."""
+        return self._http.lines(path("platform", "diagnostics", "verify"), ArchiveVerification)
+
+    def violations(
+        self, *, since: datetime | str | None = None, bucket_id: str | None = None, limit: int = 100
+    ) -> list[SentinelViolation]:
+        """List the sentinel violations of all archives, newest first."""
+        where = path("platform", "diagnostics", "sentinel-violations")
+        return self._http.get(where, list[SentinelViolation], since=since, bucket_id=bucket_id, limit=limit)
+
+    def reindex(self, *, check: bool = False) -> Reindexed:
+        """Make the index of sentinel violations anew from the archives; `check` only compares."""
+        return self._http.post(path("platform", "diagnostics", "reindex"), Reindexed, patient=True, check=check)
+
+    def holds(self) -> list[Hold]:
+        """List legal holds, by bucket and archive."""
+        return self._http.get(path("platform", "retention", "holds"), list[Hold])
+
+    def hold(self, bucket_id: str, *, timestamp: str | None = None, reason: str) -> Hold:
+        """Keep an archive, or everything of a bucket, from being deleted until it is released."""
+        request = HoldRequest(bucket_id=bucket_id, timestamp=timestamp, reason=reason)
+        headers = {"Content-Type": media.JSON}
+        return self._http.post_body(
+            path("platform", "retention", "holds"), Hold, content=msgspec.json.encode(request), headers=headers
+        )
+
+    def release(self, bucket_id: str, *, timestamp: str | None = None) -> Hold:
+        """Take a legal hold away, and return it."""
+        return self._http.delete(path("platform", "retention", "holds"), Hold, bucket_id=bucket_id, timestamp=timestamp)
 
     def audit(self, *, since: datetime | str | None = None, limit: int = 100) -> list[AuditEntry]:
         """Read who did what, newest first."""

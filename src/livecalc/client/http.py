@@ -49,9 +49,10 @@ class Http:
         self.tell: Callable[[str], None] = partial(_log.warning, "%s")
         """What is done with the sentences that say what was left out of an answer."""
 
-    def get(self, path: str, kind: type[T], **params: Param) -> T:
-        """GET a wire value."""
-        return self._decode(self.send(self._http.build_request("GET", path, params=query(params))), kind)
+    def get(self, path: str, kind: type[T], *, patient: bool = False, **params: Param) -> T:
+        """GET a wire value. `patient` waits for as long as the server takes."""
+        request = self._http.build_request("GET", path, params=query(params), timeout=_timeout(patient=patient))
+        return self._decode(self.send(request), kind)
 
     def post(self, path: str, kind: type[T], *, patient: bool = False, **params: Param) -> T:
         """POST without a body. `patient` waits for as long as the server takes."""
@@ -61,6 +62,10 @@ class Http:
     def post_body(self, path: str, kind: type[T], **body: Any) -> T:
         """POST httpx's `content`, `files`, ..., waiting for as long as the server takes."""
         return self._decode(self.send(self._http.build_request("POST", path, timeout=None, **body)), kind)
+
+    def delete(self, path: str, kind: type[T], **params: Param) -> T:
+        """DELETE, and read what was there."""
+        return self._decode(self.send(self._http.build_request("DELETE", path, params=query(params))), kind)
 
     def get_pages(self, path: str, kind: type[T], **params: Param) -> list[T]:
         """GET a list and, by their links, all the pages behind it."""
@@ -87,6 +92,14 @@ class Http:
         )
         with self._named(), self._opened(request) as response:
             yield from response.iter_bytes()
+
+    def lines(self, path: str, kind: type[T]) -> Iterator[T]:
+        """GET wire values, one on each line, as they come; waits for as long as the server takes."""
+        begun = b""
+        for chunk in self.stream(path, patient=True):
+            *whole, begun = (begun + chunk).split(b"\n")
+            for line in whole:
+                yield self._decoded(line, kind)
 
     def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read its answer."""
@@ -135,8 +148,11 @@ class Http:
         return kind(problem.detail)
 
     def _decode(self, response: httpx.Response, kind: type[T]) -> T:
+        return self._decoded(response.content, kind)
+
+    def _decoded(self, content: bytes, kind: type[T]) -> T:
         try:
-            return msgspec.json.decode(response.content, type=kind)
+            return msgspec.json.decode(content, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Unavailable(f"{self._name} gave an answer that no LiveCalc platform gives: is it one?") from None
 

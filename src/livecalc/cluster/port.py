@@ -35,7 +35,8 @@ class ContainerRecord(Struct, frozen=True, kw_only=True):
     kind: Literal["main", "init", "sidecar", "ephemeral"] = "main"
     state: Literal["waiting", "running", "terminated"]
     reason: str = ""
-    """Why it waits (`ContainerCreating`, `ImagePullBackOff`, ...); empty otherwise."""
+    """Why it waits, or never started (`ContainerCreating`, `ImagePullBackOff`, ...); empty otherwise, and for one of
+    which the cluster has no status, so that nobody knows whether it started."""
     message: str = ""
     started_at: datetime | None = None
     terminated: Termination | None = None
@@ -175,6 +176,10 @@ class Cluster(Protocol):
     @property
     def slots(self) -> int:
         """How many pods of ours it can run at once; the default number of partitions."""
+        ...
+
+    async def version(self) -> str:
+        """The version of what runs the cluster, as it says it; archives keep it."""
         ...
 
     async def now(self) -> datetime:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Retention(StrEnum):
-    """The retention classes; their length counts from archiving."""
+    """The retention classes; their length counts from when archiving began, which is in the archive's path."""
 
     STANDARD = "standard"
     REGULATORY = "regulatory"
@@ -15,12 +15,12 @@ _STANDARD_DAYS = 30
 _REGULATORY_YEARS = 7
 
 
-def retain_until(retention: Retention, archived_at: datetime) -> datetime:
+def retain_until(retention: Retention, began_at: datetime) -> datetime:
     """Tell when an archive may be deleted; seven years end on the same calendar day (28 February for the 29th)."""
     if retention is Retention.STANDARD:
-        return archived_at + timedelta(days=_STANDARD_DAYS)
-    year = archived_at.year + _REGULATORY_YEARS
+        return began_at + timedelta(days=_STANDARD_DAYS)
+    year = began_at.year + _REGULATORY_YEARS
     try:
-        return archived_at.replace(year=year)
+        return began_at.replace(year=year)
     except ValueError:
-        return archived_at.replace(year=year, day=28)
+        return began_at.replace(year=year, day=28)

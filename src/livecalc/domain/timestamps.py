@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+_ARCHIVE = re.compile(r"(\d{8}-\d{6})(?:-[1-9]\d*)?", re.ASCII)
 
 
 def format_timestamp(moment: datetime) -> str:
@@ -26,3 +27,14 @@ def parse_timestamp(text: str) -> datetime | None:
 def archive_timestamp(moment: datetime) -> str:
     """Write a moment as an archive's path segment, `20260125-010000`."""
     return moment.astimezone(UTC).strftime("%Y%m%d-%H%M%S").rjust(15, "0")
+
+
+def parse_archive_timestamp(text: str) -> datetime | None:
+    """Read an archive's path segment, `20260125-010000` or `20260125-010000-2`; anything else is None."""
+    match = _ARCHIVE.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        return datetime.strptime(match[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -90,7 +90,7 @@ def _in_process(settings: Settings, target: Target) -> Client:
         timeout=httpx.Timeout(None),
         headers=_headers(),
     )
-    return Client(http, target=f"local, {_short(settings.target.home_folder)}", pack=_packer(settings))
+    return Client(http, target=settings.own_target, pack=_packer(settings))
 
 
 def _token_source(settings: Settings, target: Target) -> Callable[[], str] | None:
@@ -122,11 +122,3 @@ def _packer(settings: Settings) -> Callable[[Path, Path], object]:
 
 def _headers() -> dict[str, str]:
     return {"User-Agent": f"livecalc/{__version__}"}
-
-
-def _short(home: Path) -> str:
-    """A home as people write it."""
-    try:
-        return f"~/{home.relative_to(Path.home())}"
-    except (ValueError, RuntimeError):
-        return str(home)

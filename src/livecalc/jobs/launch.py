@@ -17,6 +17,7 @@ from livecalc.domain.errors import AlreadyExists, Conflict, LivecalcError, NotFo
 from livecalc.domain.jobs import FINAL_EXITS, JOB_LABEL, RANDOM_BITS, JobState, new_job_id, split_blocks
 from livecalc.domain.modelconfig import Config, order_nodes
 from livecalc.domain.namespaces import NamespaceRecord
+from livecalc.domain.shelves import Shelf, result_shelf
 from livecalc.domain.tasks import GRANTS_ENV, PartitionTask, Task
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.lifecycle.activity import begin_submit, check_still_active, confirm_submit
@@ -53,6 +54,8 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
     user_id: str
     model_bundle_hash: str
     bundle_size: int
+    bundle_shelf: Shelf
+    """Where the workers take it from."""
     config: Config
     partitions: int
     deadline_seconds: float
@@ -65,21 +68,19 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
 class Launcher:
     """Creates jobs in namespaces that exist."""
 
-    def __init__(  # noqa: PLR0913  (each is a part of the platform, named once in bootstrap)
+    def __init__(
         self,
         *,
         cluster: Cluster,
         blobs: BlobStore,
         book: JobBook,
         worker: WorkerSpec,
-        bundles_container: Callable[[str], str],
         random: Callable[[], int] = lambda: secrets.randbits(RANDOM_BITS),
     ) -> None:
         self._cluster = cluster
         self._blobs = blobs
         self._book = book
         self._worker = worker
-        self._bundles_container = bundles_container
         self._random = random
 
     async def launch(self, namespace: NamespaceRecord, request: LaunchRequest) -> SubmittedRecord:
@@ -93,7 +94,7 @@ class Launcher:
                 await self._book.forget_job(tenant_key, record)
                 return first
         try:
-            url = await self._task(tenant_key, record, now)
+            url = await self._task(tenant_key, record, request.bundle_shelf, now)
             await begin_submit(self._cluster, namespace.name, namespace.uid, record.job_id, now)
             await self._create(namespace, record, url)
             await self._confirm(namespace, record)
@@ -121,6 +122,7 @@ class Launcher:
             job_id=job_id,
             bucket_id=namespace.bucket_id,
             namespace=namespace.name,
+            namespace_uid=namespace.uid,
             tenant_id=request.tenant_id,
             user_id=request.user_id,
             name=request.name,
@@ -153,19 +155,24 @@ class Launcher:
             logs=[paths.log(job_id, first, attempt, nonce) for attempt in range(self._worker.retries + 1)],
         )
 
-    async def _task(self, tenant_key: str, record: SubmittedRecord, now: datetime) -> str:
+    async def _task(self, tenant_key: str, record: SubmittedRecord, bundles: Shelf, now: datetime) -> str:
         expires_at = now + timedelta(seconds=record.deadline_seconds) + _GRANT_SLACK
-        container = paths.results_container(tenant_key)
-        bundles = self._bundles_container(tenant_key)
+        shelf = result_shelf(tenant_key, record.retention)
         limits = self._worker.limits
 
         async def create(name: str, limit: int) -> str:
-            return await self._blobs.grant(container, name, Verb.CREATE, expires_at=expires_at, limit=limit)
+            return await self._blobs.grant(
+                shelf.container, shelf.blob(name), Verb.CREATE, expires_at=expires_at, limit=limit
+            )
 
         task = Task(
             job_id=record.job_id,
             bundle=await self._blobs.grant(
-                bundles, record.model_bundle_hash, Verb.READ, expires_at=expires_at, limit=limits["bundle_bytes"]
+                bundles.container,
+                bundles.blob(record.model_bundle_hash),
+                Verb.READ,
+                expires_at=expires_at,
+                limit=limits["bundle_bytes"],
             ),
             model_bundle_hash=record.model_bundle_hash,
             partitions=[
@@ -180,7 +187,7 @@ class Launcher:
             ],
             limits=limits,
         )
-        name = paths.task(record.job_id)
+        container, name = paths.results_container(tenant_key), paths.task(record.job_id)
         await self._blobs.write(container, name, msgspec.json.encode(task))
         return await self._blobs.grant(container, name, Verb.READ, expires_at=expires_at, limit=_TASK_LIMIT)
 
@@ -210,7 +217,7 @@ class Launcher:
 
     async def _confirm(self, namespace: NamespaceRecord, record: SubmittedRecord) -> None:
         await confirm_submit(self._cluster, namespace.name, namespace.uid, record.job_id)
-        end = await self._book.finished(namespace.tenant_key, record.job_id)
+        end = await self._book.finished(namespace.tenant_key, record)
         if end is not None:
             why = "was cancelled" if end.state is JobState.CANCELLED else "was given up"
             raise Conflict(f"job {record.job_id} {why} while its submit was under way: submit again")

@@ -8,10 +8,10 @@ import anyio
 from livecalc.blobs.port import BlobStore
 from livecalc.cluster.port import Cluster, PodRecord
 from livecalc.domain.errors import Damaged, NotFound
+from livecalc.domain.shelves import result_shelf
 from livecalc.domain.tasks import read_statement
 from livecalc.domain.tenants import Principal
 from livecalc.lifecycle.diagnostics import Diagnostics
-from livecalc.records import paths
 from livecalc.records.collect import Collector
 from livecalc.records.model import SubmittedRecord
 from livecalc.telemetry.notices import notice
@@ -62,7 +62,8 @@ class JobLogs:
         stored = _stored_copy(submitted, pod)
         try:
             if stored is not None:
-                async for chunk in self._blobs.read(paths.results_container(principal.tenant_key), stored):
+                shelf = result_shelf(principal.tenant_key, submitted.retention)
+                async for chunk in self._blobs.read(shelf.container, shelf.blob(stored)):
                     yield chunk
                 return
             async for chunk in self._cluster.read_log(pod.namespace, pod.name, follow=follow):

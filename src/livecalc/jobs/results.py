@@ -36,7 +36,7 @@ async def read_arrays(
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name in submitted.results}
     for blob in finished.partitions:
         try:
-            async with book.partition_file(tenant_key, blob) as path:
+            async with book.partition_file(tenant_key, submitted, blob) as path:
                 arrays = await anyio.to_thread.run_sync(_read_partition, path, submitted.results)
         except NotFound:
             raise Damaged(f"job {submitted.job_id} cannot be read: result blob {blob} is missing") from None

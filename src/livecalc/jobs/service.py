@@ -13,6 +13,7 @@ from livecalc.cluster.port import Cluster
 from livecalc.domain.buckets import is_bucket_id
 from livecalc.domain.errors import Conflict, Damaged, NotFound
 from livecalc.domain.jobs import JobState, check_job_id
+from livecalc.domain.retention import Retention, retain_until
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import parse_timestamp
 from livecalc.jobs import results
@@ -86,11 +87,15 @@ class Jobs:
             namespace, _ = await self._namespaces.create_namespace(
                 principal, checked.bucket_id, retention=checked.retention, request_id=request_id
             )
+            if namespace.retention is Retention.REGULATORY:
+                until = retain_until(Retention.REGULATORY, await self._cluster.now())
+                bundle = await self._bundles.keep(principal.tenant_key, bundle, until)
             launch = LaunchRequest(
                 tenant_id=principal.tenant_id,
                 user_id=principal.user_id,
                 model_bundle_hash=digest,
                 bundle_size=bundle.size,
+                bundle_shelf=bundle.shelf,
                 config=bundle.config,
                 partitions=checked.partitions or self._cluster.slots,
                 deadline_seconds=checked.deadline_seconds or self._deadline_seconds,
@@ -181,7 +186,7 @@ class Jobs:
                 detail={"job_id": job_id},
             ):
                 # Whoever comes first after the job was stopped, another or after a kill, records it as cancelled.
-                await self._book.ask_to_cancel(key, job_id)
+                await self._book.ask_to_cancel(key, submitted)
                 await self._stop(submitted)
                 await self._collector.cancel(key, submitted)
         return await self._view(principal, submitted)
@@ -192,7 +197,7 @@ class Jobs:
         async with aclosing(self._book.newest_first(principal.tenant_key)) as records:
             async for submitted in records:
                 try:
-                    finished = await self._book.finished(principal.tenant_key, submitted.job_id)
+                    finished = await self._book.finished(principal.tenant_key, submitted)
                 except Damaged as error:
                     notice(f"job {submitted.job_id} is left out: {error.detail}")
                     continue
@@ -234,7 +239,7 @@ class Jobs:
         return submitted
 
     async def _view(self, principal: Principal, submitted: SubmittedRecord, *, whole: bool = False) -> Job:
-        finished = await self._book.finished(principal.tenant_key, submitted.job_id)
+        finished = await self._book.finished(principal.tenant_key, submitted)
         if finished is None:
             observed = await self._collector.observe(submitted)
             finished = await self._collector.conclude(principal.tenant_key, submitted, observed)

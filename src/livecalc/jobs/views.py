@@ -8,11 +8,11 @@ from livecalc.blobs.port import BlobStore
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.jobs import JobState
 from livecalc.domain.partitions import PartitionRecord
+from livecalc.domain.shelves import Shelf, result_shelf
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.lifecycle.diagnostics import Diagnostics
 from livecalc.pipeline.partition import read_record
-from livecalc.records import paths
 from livecalc.records.book import JobBook
 from livecalc.records.ends import ClusterView, scenarios_done
 from livecalc.records.model import FinishedRecord, PartitionPlan, SubmittedRecord
@@ -29,7 +29,8 @@ class JobViews:
 
     async def running(self, principal: Principal, submitted: SubmittedRecord, view: ClusterView) -> Job:
         """A job that has not ended: progress is what workers stored and what their pods say."""
-        done = [plan for plan in submitted.partitions if await self._is_stored(principal.tenant_key, plan)]
+        shelf = result_shelf(principal.tenant_key, submitted.retention)
+        done = [plan for plan in submitted.partitions if await self._is_stored(shelf, plan)]
         scenarios = scenarios_done(submitted, {plan.index for plan in done}, view.pods)
         job = view.job
         state = JobState.RUNNING if job is not None and job.state != "pending" else JobState.PENDING
@@ -69,7 +70,7 @@ class JobViews:
                     duration_seconds=record.duration_seconds,
                     result_hash=record.result_hash,
                 )
-                for record in await self._book.recomputations(key, submitted.job_id)
+                for record in await self._book.recomputations(key, submitted)
             ]
         return _job(
             submitted,
@@ -89,9 +90,9 @@ class JobViews:
             recomputations=recomputations,
         )
 
-    async def _is_stored(self, tenant_key: str, plan: PartitionPlan) -> bool:
+    async def _is_stored(self, shelf: Shelf, plan: PartitionPlan) -> bool:
         try:
-            await self._blobs.stat(paths.results_container(tenant_key), plan.blob)
+            await self._blobs.stat(shelf.container, shelf.blob(plan.blob))
         except NotFound:
             return False
         return True
@@ -100,7 +101,7 @@ class JobViews:
         stored: list[PartitionRecord] = []
         for name in finished.partitions:
             try:
-                async with self._book.partition_file(tenant_key, name) as path:
+                async with self._book.partition_file(tenant_key, submitted, name) as path:
                     stored.append(await anyio.to_thread.run_sync(read_record, path))
             except (NotFound, Damaged):
                 continue

@@ -3,22 +3,38 @@
 What is stored already counts as done. When a stored blob does not fit, the archive goes on under the next path.
 """
 
+import hashlib
+import logging
+from datetime import datetime
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from livecalc.blobs.port import BlobInfo, BlobStore
 from livecalc.cluster.port import Cluster
-from livecalc.domain.errors import AlreadyExists, Conflict, NotFound
+from livecalc.domain.errors import AlreadyExists, Conflict, Damaged, LivecalcError, NotFound
 from livecalc.domain.namespaces import REAP_ARCHIVE
 from livecalc.domain.receipts import ArchiveReceipt
 from livecalc.lifecycle.collection import Collected, Collection
 from livecalc.lifecycle.compose import Told, compose
 from livecalc.lifecycle.hold import Hold
+from livecalc.lifecycle.index import ViolationIndex
 from livecalc.lifecycle.logs import LogKeeper
 from livecalc.lifecycle.manifest import Manifest, encode, read_manifest
-from livecalc.lifecycle.places import MANIFEST, OWNER, Place, archive_place, next_path
-from livecalc.lifecycle.receipt import make_receipt
+from livecalc.lifecycle.places import (
+    MANIFEST,
+    OWNER,
+    Place,
+    about,
+    archive_place,
+    earlier_paths,
+    locked_until,
+    next_path,
+)
+from livecalc.lifecycle.receipt import list_stored, make_receipt
 from livecalc.records.book import JobBook
 
+LOG = logging.getLogger("livecalc.cleanup")
 _PATHS = 20
 """How many paths one reaping tries."""
 
@@ -28,6 +44,7 @@ class Archived(Struct, frozen=True, kw_only=True):
 
     place: Place
     manifest: Manifest
+    manifest_sha256: str
     receipt: ArchiveReceipt | None
 
 
@@ -40,6 +57,7 @@ class Archiver:
         self._book = book
         self._prefix = prefix
         self._logs_at_once = logs_at_once
+        self._index = ViolationIndex(blobs, prefix)
 
     async def archive(self, hold: Hold, told: Told, *, strict: bool) -> Archived:
         """Archive the namespace, or continue to, and prove it by reading the stored blobs back.
@@ -54,7 +72,7 @@ class Archiver:
                 if MANIFEST not in stored:
                     await self._fill(hold, place, stored, told, strict=strict)
                 if MANIFEST in stored or await self._is_written(place):
-                    return await self._prove(place)
+                    return await self._prove(hold, place, strict=strict)
             await self.move(hold)
         raise Conflict(f"the archive of namespace {hold.record.name} found no free path after {hold.claim.archive}")
 
@@ -69,11 +87,14 @@ class Archiver:
         if any(info.metadata.get(OWNER) != hold.record.uid for info in stored.values()):
             raise Conflict(f"archive {hold.claim.archive} is of another namespace")
         if MANIFEST not in stored:
-            nothing = Collected(pods=[], violations=0)
+            entry = await self._index.entry_of(place)
+            collected = Collected(pods=[], violations=len(entry.violations) if entry else 0)
+            told = await self._after_earlier(hold, told)
             now = await self._cluster.now()
-            await self._write(hold, place, compose(hold, now, nothing, stored, told, waived=True))
-        manifest, _ = await read_manifest(self._blobs, place)
-        return Archived(place=place, manifest=manifest, receipt=None)
+            await self._write(hold, place, compose(hold, now, collected, stored, told, waived=True))
+        manifest, raw = await read_manifest(self._blobs, place)
+        await self._index_violations(hold, place, manifest, strict=False)
+        return Archived(place=place, manifest=manifest, manifest_sha256=_digest(raw), receipt=None)
 
     async def _fill(self, hold: Hold, place: Place, stored: dict[str, BlobInfo], told: Told, *, strict: bool) -> None:
         record = hold.record
@@ -82,8 +103,8 @@ class Archiver:
             blobs=self._blobs,
             book=self._book,
             place=place,
-            tenant_key=record.tenant_key,
-            uid=record.uid,
+            record=record,
+            jobs={job.submitted.job_id: job.submitted for job in told.jobs},
             strict=strict,
         )
         collection = Collection(
@@ -93,18 +114,36 @@ class Archiver:
             keeper=keeper,
             place=place,
             record=record,
+            jobs=told.jobs,
             stored=stored,
         )
         collected = await collection.collect(at_once=self._logs_at_once)
         if collected is None:
             return
         listed = await list_stored(self._blobs, place)
+        told = await self._after_earlier(hold, told)
         await self._write(hold, place, compose(hold, await self._cluster.now(), collected, listed, told))
 
+    async def _after_earlier(self, hold: Hold, told: Told) -> Told:
+        """Name the archive that this reaping has made before, under another path, and that came too early for a pod."""
+        for path in earlier_paths(hold.claim.archive):
+            try:
+                earlier, raw = await read_manifest(self._blobs, archive_place(self._prefix, hold.record, path))
+            except (NotFound, Damaged):
+                continue
+            if earlier.namespace_uid == hold.record.uid:
+                return replace(told, supersedes=path, supersedes_sha256=_digest(raw))
+        return told
+
     async def _write(self, hold: Hold, place: Place, manifest: Manifest) -> None:
-        about = {OWNER: hold.record.uid}
         try:
-            await self._blobs.write(place.container, place.blob(MANIFEST), encode(manifest), metadata=about)
+            await self._blobs.write(
+                place.container,
+                place.blob(MANIFEST),
+                encode(manifest),
+                metadata=about(place, hold.record),
+                locked_until=locked_until(place, hold.record),
+            )
         except AlreadyExists:
             return
 
@@ -115,15 +154,40 @@ class Archiver:
             return False
         return True
 
-    async def _prove(self, place: Place) -> Archived:
+    async def _prove(self, hold: Hold, place: Place, *, strict: bool) -> Archived:
         manifest, raw = await read_manifest(self._blobs, place)
-        if manifest.state == "Waived":
-            return Archived(place=place, manifest=manifest, receipt=None)
-        receipt = await make_receipt(self._blobs, place, manifest, raw, await self._cluster.now())
-        return Archived(place=place, manifest=manifest, receipt=receipt)
+        await self._index_violations(hold, place, manifest, strict=strict)
+        receipt = None
+        if manifest.state != "Waived":
+            until = locked_until(place, hold.record)
+            if until is not None:
+                await self._lock_jobs(hold.record.tenant_key, manifest, until)
+            now = await self._cluster.now()
+            receipt = await make_receipt(self._blobs, place, manifest, raw, now, locked_until=until)
+        return Archived(place=place, manifest=manifest, manifest_sha256=_digest(raw), receipt=receipt)
+
+    async def _lock_jobs(self, tenant_key: str, manifest: Manifest, until: datetime) -> None:
+        """Protect what recomputing needs as long as the archive: a lock from a job's end may be shorter."""
+        for job in manifest.jobs:
+            await self._book.lock(tenant_key, await self._book.submitted(tenant_key, job.job_id), until)
+
+    async def _index_violations(self, hold: Hold, place: Place, manifest: Manifest, *, strict: bool) -> None:
+        """Copy the violations into the tenant's index; a store that refuses them stops only who is `strict`."""
+        number = 0
+        if manifest.violations:
+            try:
+                number = await self._index.add(hold.record.tenant_key, place)
+            except LivecalcError as error:
+                if strict:
+                    raise
+                LOG.error(  # noqa: TRY400  (one sentence says it)
+                    "The violations of archive %s are not in the index until `livecalc diagnostics reindex`: %s",
+                    place.path,
+                    error.detail,
+                )
+                return
+        LOG.info("Indexed %d sentinel violations", number)
 
 
-async def list_stored(blobs: BlobStore, place: Place) -> dict[str, BlobInfo]:
-    """List what an archive's folder holds, by names relative to it."""
-    listing = blobs.list_blobs(place.container, place.folder)
-    return {info.name.removeprefix(place.folder): info async for info in listing}
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()

@@ -37,7 +37,7 @@ class Canceller:
         for job in jobs:
             submitted = await self._submitted(record, job.labels.get(JOB_LABEL, job.name))
             if submitted is not None:
-                await self._book.ask_to_cancel(record.tenant_key, submitted.job_id)
+                await self._book.ask_to_cancel(record.tenant_key, submitted)
             with suppress(NotFound):
                 await self._cluster.cancel_job(record.name, job.name)
             if submitted is not None:

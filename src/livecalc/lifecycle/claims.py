@@ -25,8 +25,11 @@ class Claims:
     async def make(self, record: NamespaceRecord, *, reason: str, user_id: str, request_id: str) -> NamespaceRecord:
         """Claim a namespace that nobody has claimed; from then on it takes no work.
 
-        Raises PreconditionFailed (it changed since it was read: decide again), NotFound, Unavailable.
+        Raises Reaping (somebody has: the record says so), PreconditionFailed (it changed since it was read: decide
+        again), NotFound, Unavailable.
         """
+        if read_claim(record) is not None:
+            raise held_by(record)
         now = await self._cluster.now()
         claim = Claim(
             holder=self._holder,

@@ -8,12 +8,12 @@ from importlib.metadata import version
 from msgspec import Struct, field
 
 from livecalc.blobs.port import BlobInfo
-from livecalc.domain.retention import retain_until
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.lifecycle.collection import Collected
 from livecalc.lifecycle.hold import Hold
 from livecalc.lifecycle.manifest import ArchiveState, BlobEntry, JobEntry, Manifest
-from livecalc.lifecycle.places import MANIFEST
+from livecalc.lifecycle.places import MANIFEST, job_records, kept_until
+from livecalc.records.model import JobRecords
 
 _DISTRIBUTION = "livecalc-platform"
 
@@ -21,10 +21,12 @@ _DISTRIBUTION = "livecalc-platform"
 class Told(Struct, frozen=True, kw_only=True):
     """What a manifest says that its archive's blobs do not."""
 
-    jobs: list[JobEntry] = field(default_factory=list[JobEntry])
+    jobs: list[JobRecords] = field(default_factory=list[JobRecords])
     audit_head: str | None = None
     cluster: str
+    """Its name and version."""
     supersedes: str | None = None
+    supersedes_sha256: str | None = None
     notes: list[str] = field(default_factory=list[str])
     """What is missing, and why; with any, the archive is not complete."""
 
@@ -55,7 +57,7 @@ def compose(  # noqa: PLR0913  (the sources of a manifest)
         claimed_at=format_timestamp(claim.started_at or now),
         archived_at=format_timestamp(now),
         retention=record.retention,
-        retain_until=format_timestamp(retain_until(record.retention, now)),
+        retain_until=format_timestamp(kept_until(claim.archive, record.retention)),
         pods=collected.pods,
         blobs=[
             BlobEntry(name=name, bytes=info.size, sha256=info.sha256)
@@ -63,7 +65,7 @@ def compose(  # noqa: PLR0913  (the sources of a manifest)
             if name != MANIFEST
         ],
         violations=collected.violations,
-        jobs=told.jobs,
+        jobs=[_entry(job, stored) for job in told.jobs],
         audit_head=told.audit_head,
         versions={
             "livecalc": version(_DISTRIBUTION),
@@ -71,7 +73,22 @@ def compose(  # noqa: PLR0913  (the sources of a manifest)
             "cluster": told.cluster,
         },
         supersedes=told.supersedes,
+        supersedes_sha256=told.supersedes_sha256,
         notes=told.notes,
+    )
+
+
+def _entry(job: JobRecords, stored: Mapping[str, BlobInfo]) -> JobEntry:
+    submitted, finished = job.submitted, job.finished
+    records = job_records(submitted.job_id)
+    return JobEntry(
+        job_id=submitted.job_id,
+        state=finished.state if finished else "unknown",
+        result_hash=finished.result_hash if finished else None,
+        records=records if records in stored else None,
+        model_bundle_hash=submitted.model_bundle_hash,
+        image=submitted.image,
+        versions=submitted.versions,
     )
 
 

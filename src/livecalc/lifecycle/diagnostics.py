@@ -1,23 +1,25 @@
-"""Read the archives of reaped namespaces: list, show, verify, and every blob in them. Writes nothing."""
+"""The archives of reaped namespaces as the API offers them: list, show, verify, every blob, and the violations."""
 
-import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import datetime
 
 import msgspec
 
+from livecalc.audit.log import AuditLog
 from livecalc.blobs.names import check_blob
 from livecalc.blobs.port import BlobInfo, BlobStore, read_all
-from livecalc.domain.buckets import is_bucket_id
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound
 from livecalc.domain.tenants import Principal
-from livecalc.lifecycle.archive import list_stored
-from livecalc.lifecycle.bounded import map_bounded
+from livecalc.lifecycle.folders import find_place, list_folders
+from livecalc.lifecycle.index import ViolationIndex
 from livecalc.lifecycle.manifest import Manifest, PodViolations, read_manifest
-from livecalc.lifecycle.places import MANIFEST, VIOLATIONS, Place, bucket_places, is_archive_timestamp
-from livecalc.lifecycle.receipt import difference
+from livecalc.lifecycle.places import VIOLATIONS, Place
+from livecalc.lifecycle.reindex import reindex
 from livecalc.lifecycle.streams import closing
+from livecalc.lifecycle.verification import Verifier
+from livecalc.records.bounded import map_bounded
 from livecalc.telemetry.notices import notice
-from livecalc.wire.diagnostics import Archive, ArchiveVerification
+from livecalc.wire.diagnostics import Archive, ArchiveVerification, Reindexed, SentinelViolation
 
 _AT_ONCE = 8
 _DEPTH = 3
@@ -27,14 +29,16 @@ _DEPTH = 3
 class Diagnostics:
     """The archives of all tenants; every method is scoped by the caller's. Paths begin with the bucket id."""
 
-    def __init__(self, blobs: BlobStore, prefix: str) -> None:
+    def __init__(self, blobs: BlobStore, prefix: str, audit: AuditLog) -> None:
         self._blobs = blobs
         self._prefix = prefix
+        self._audit = audit
+        self._index = ViolationIndex(blobs, prefix)
+        self._verifier = Verifier(blobs, prefix, audit)
 
     async def list_archives(self, principal: Principal, bucket_id: str | None = None) -> list[Archive]:
         """List the archives of a bucket, or of all, by bucket and time: the newest of a bucket is its last."""
-        found = await self._manifests(principal, bucket_id)
-        return [_view(manifest) for manifest in sorted(found, key=_in_order)]
+        return [_view(manifest) for manifest in await self._manifests(principal, bucket_id)]
 
     async def latest(self, principal: Principal, bucket_id: str) -> Archive:
         """The newest archive of a bucket. Raises NotFound."""
@@ -75,29 +79,38 @@ class Diagnostics:
         except msgspec.DecodeError as error:
             raise Damaged(f"the violations of archive {bucket_id}/{timestamp} cannot be read: {error}") from None
 
-    async def verify(self, principal: Principal, bucket_id: str, timestamp: str) -> ArchiveVerification:
-        """Read every blob of an archive and compare it with the manifest; also what the manifest does not list.
+    async def sentinel_violations(
+        self, principal: Principal, *, since: datetime | None = None, bucket_id: str | None = None, limit: int = 100
+    ) -> list[SentinelViolation]:
+        """The newest violations in the index over all archives. Damaged entries are left out with a notice."""
+        return await self._index.find(principal.tenant_key, since=since, bucket_id=bucket_id, limit=limit)
 
-        Raises NotFound, and Damaged when the manifest itself cannot be read.
+    async def reindex(self, principal: Principal, *, check: bool, request_id: str) -> Reindexed:
+        """Make the index of violations anew from the archives; `check` only compares, and is not audited.
+
+        Raises Unavailable.
         """
-        place = await self._place(principal, bucket_id, timestamp)
-        manifest, raw = await read_manifest(self._blobs, place)
-        stored = await list_stored(self._blobs, place)
-        found = await map_bounded(
-            lambda entry: difference(self._blobs, place, entry, whole=True), manifest.blobs, at_once=_AT_ONCE
-        )
-        differences = [each for each in found if each is not None]
-        if stored[MANIFEST].sha256 not in {"", hashlib.sha256(raw).hexdigest()}:
-            differences.append(f"{MANIFEST} is not what was written")
-        listed = {entry.name for entry in manifest.blobs} | {MANIFEST}
-        differences += [f"{name} is not in the manifest" for name in sorted(stored.keys() - listed)]
-        return ArchiveVerification(
-            archive=f"{bucket_id}/{timestamp}",
-            holds=not differences,
-            blobs=len(manifest.blobs),
-            bytes=sum(entry.bytes for entry in manifest.blobs),
-            differences=differences,
-        )
+        key = principal.tenant_key
+        if check:
+            return await reindex(self._blobs, self._prefix, key, repair=False)
+        async with self._audit.operation(principal=principal, operation="reindex", request_id=request_id) as entry:
+            found = await reindex(self._blobs, self._prefix, key, repair=True)
+            entry.detail |= {
+                "archives": found.archives,
+                "missing": found.missing,
+                "wrong": found.wrong,
+                "extra": found.extra,
+            }
+            entry.result = "ok" if found.equal else "the index is not equal to the archives"
+        return found
+
+    async def verify(self, principal: Principal, bucket_id: str, timestamp: str) -> ArchiveVerification:
+        """Verify one archive by all its blobs and the whole audit chain. Raises NotFound, Unavailable."""
+        return await self._verifier.verify(principal, bucket_id, timestamp)
+
+    def verify_all(self, principal: Principal) -> AsyncGenerator[ArchiveVerification, None]:
+        """Verify all archives, those that are gone without a reason, and what lies around. Raises Unavailable."""
+        return self._verifier.verify_all(principal)
 
     async def stat_blob(self, principal: Principal, path: str) -> BlobInfo:
         """What is known of the blob `{bucket_id}/{timestamp}/...`. Raises NotFound, InvalidInput."""
@@ -121,31 +134,18 @@ class Diagnostics:
         return await self._place(principal, parts[0], parts[1]), parts[2]
 
     async def _place(self, principal: Principal, bucket_id: str, timestamp: str) -> Place:
-        if is_bucket_id(bucket_id) and is_archive_timestamp(timestamp):
-            for place in bucket_places(self._prefix, principal.tenant_key, f"{bucket_id}/{timestamp}"):
-                try:
-                    await self._blobs.stat(place.container, place.blob(MANIFEST))
-                except NotFound:
-                    continue
-                return place
-        raise NotFound(f"there is no archive {bucket_id[:60]}/{timestamp[:60]}")
+        return await find_place(self._blobs, self._prefix, principal.tenant_key, bucket_id, timestamp)
 
     async def _manifest_of(self, principal: Principal, bucket_id: str, job_id: str) -> Manifest | None:
         """Find the last archive with pods of the job; else the first that knows it: later ones of its bucket do too."""
-        found = sorted(await self._manifests(principal, bucket_id), key=_in_order)
+        found = await self._manifests(principal, bucket_id)
         with_pods = [each for each in found if any(pod.job_id == job_id for pod in each.pods)]
         if with_pods:
             return with_pods[-1]
         return next((each for each in found if any(job.job_id == job_id for job in each.jobs)), None)
 
     async def _manifests(self, principal: Principal, bucket_id: str | None) -> list[Manifest]:
-        if bucket_id is not None and not is_bucket_id(bucket_id):
-            return []
-        places: list[Place] = []
-        for top in bucket_places(self._prefix, principal.tenant_key, bucket_id):
-            listing = self._blobs.list_blobs(top.container, top.folder)
-            names = [info.name async for info in listing if info.name.endswith(f"/{MANIFEST}")]
-            places += [Place(container=top.container, folder=name.removesuffix(MANIFEST)) for name in names]
+        places = (await list_folders(self._blobs, self._prefix, principal.tenant_key, bucket_id)).archives
 
         async def read(place: Place) -> Manifest | None:
             try:
@@ -158,11 +158,6 @@ class Diagnostics:
 
         found = await map_bounded(read, places, at_once=_AT_ONCE)
         return [manifest for manifest in found if manifest is not None]
-
-
-def _in_order(manifest: Manifest) -> tuple[str, str, str]:
-    # `-2` within a second comes after the one without.
-    return manifest.bucket_id, manifest.timestamp[:15], manifest.timestamp[15:].rjust(8)
 
 
 def _view(manifest: Manifest) -> Archive:

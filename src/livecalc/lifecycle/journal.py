@@ -10,6 +10,8 @@ from livecalc.domain.namespaces import NamespaceRecord
 
 REAP = "reap"
 WAIVE = "waive-archive"
+RETENTION_DELETE = "retention-delete"
+"""Of `livecalc retention apply`; its detail names the `archive`."""
 
 
 class Journal:

@@ -1,20 +1,23 @@
 """Store the log of one run, in constant memory: the worker's own copy where there is one, else what its node has."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Literal
 
 from livecalc.blobs.port import BlobInfo, BlobStore
 from livecalc.cluster.port import Cluster
 from livecalc.domain.errors import AlreadyExists, Conflict, Damaged, LivecalcError, NotFound, Unavailable
 from livecalc.domain.jobs import JOB_LABEL
+from livecalc.domain.namespaces import NamespaceRecord
+from livecalc.domain.shelves import Shelf, result_shelf
 from livecalc.domain.tasks import Statement
 from livecalc.lifecycle.manifest import ContainerLog
-from livecalc.lifecycle.places import OWNER, Place
-from livecalc.lifecycle.runs import ERROR_TEXT_LIMIT, Run, is_error_text, judge, metadata, statement_of
+from livecalc.lifecycle.places import OWNER, Place, about, locked_until
+from livecalc.lifecycle.runs import ERROR_TEXT_LIMIT, NOTHING_STATES, Run, is_error_text, judge, metadata, statement_of
 from livecalc.lifecycle.streams import closing
-from livecalc.records import paths
 from livecalc.records.book import JobBook
+from livecalc.records.model import SubmittedRecord
 
 Source = Literal["worker", "node"]
 _READS = 3
@@ -31,16 +34,17 @@ class LogKeeper:
         blobs: BlobStore,
         book: JobBook,
         place: Place,
-        tenant_key: str,
-        uid: str,
+        record: NamespaceRecord,
+        jobs: Mapping[str, SubmittedRecord],
         strict: bool,
     ) -> None:
         self._cluster = cluster
         self._blobs = blobs
         self._book = book
         self._place = place
-        self._tenant_key = tenant_key
-        self._uid = uid
+        self._record = record
+        self._tenant_key = record.tenant_key
+        self._jobs = jobs
         self._strict = strict
 
     async def keep(self, run: Run, name: str, stored: BlobInfo | None) -> ContainerLog:
@@ -49,6 +53,8 @@ class LogKeeper:
         A log that its node does not have any more is `lost`; so is one whose node does not answer, unless `strict`.
         Raises Unavailable (the store, or strict), Conflict (the name is another's).
         """
+        if run.gone:
+            return _entry(run, state="lost", note=run.note)
         if not run.started:
             return _entry(run, state="complete", note=run.note)
         statement = statement_of(run)
@@ -57,29 +63,51 @@ class LogKeeper:
             return _entry(run, state="lost", note="; ".join(filter(None, [found, run.note])))
         return judged(run, name, found, statement)
 
+    async def keep_absent(self, run: Run, source: str, name: str, stored: BlobInfo | None) -> ContainerLog:
+        """Store the log of a worker whose pod is not there any more, from the copy `source` that it has stored.
+
+        Without one it is `lost`. Raises Unavailable, Conflict (the name is another's).
+        """
+        found = stored
+        if found is None and source:
+            with suppress(NotFound):
+                found = await self._write(run, name, self._blobs.read(*self._shelved(run, source)), "worker")
+        if found is None:
+            return _entry(run, state="lost", note=run.pod.message)
+        return _entry(run, state="unknown", note=f"{run.pod.message}; {NOTHING_STATES}", name=name, stored=found)
+
+    def _shelved(self, run: Run, source: str) -> tuple[str, str]:
+        job = self._jobs.get(run.pod.job)
+        shelf = result_shelf(self._tenant_key, job.retention if job else self._record.retention)
+        return shelf.container, shelf.blob(source)
+
     async def _copy(self, run: Run, name: str, statement: Statement | None) -> BlobInfo | None:
-        if statement is None or statement.log_sha256 is None or statement.log_attempt is None:
+        if statement is None or statement.log_sha256 is None:
             return None
+        for shelf, source in await self._places_of_copies(run, statement.log_attempt):
+            with suppress(NotFound, Damaged):
+                known = await self._blobs.stat(shelf.container, source)
+                if known.size == statement.log_bytes and known.sha256 in {"", statement.log_sha256}:
+                    body = self._checked(shelf, source, statement.log_sha256, trusted=known.sha256 != "")
+                    return await self._write(run, name, body, "worker")
+        return None
+
+    async def _places_of_copies(self, run: Run, attempt: int | None) -> list[tuple[Shelf, str]]:
+        """Where the copy is that a worker states; one that states none may have stored it without an answer."""
+        job_id = run.pod.labels[JOB_LABEL]
         try:
-            source = await self._find_copy(run, statement.log_attempt)
-            known = await self._blobs.stat(paths.results_container(self._tenant_key), source)
-            if known.size != statement.log_bytes or known.sha256 not in {"", statement.log_sha256}:
-                return None
-            body = self._checked(source, statement.log_sha256, trusted=known.sha256 != "")
-            return await self._write(run, name, body, "worker")
+            submitted = self._jobs.get(job_id) or await self._book.submitted(self._tenant_key, job_id)
         except (NotFound, Damaged):
-            return None
-
-    async def _find_copy(self, run: Run, attempt: int) -> str:
-        submitted = await self._book.submitted(self._tenant_key, run.pod.labels[JOB_LABEL])
+            return []
         plan = next((plan for plan in submitted.partitions if plan.index == run.pod.index), None)
-        if submitted.namespace != run.pod.namespace or plan is None or not 0 <= attempt < len(plan.logs):
-            raise NotFound(f"pod {run.pod.name} has no stored log")
-        return plan.logs[attempt]
+        if submitted.namespace != run.pod.namespace or plan is None:
+            return []
+        shelf = result_shelf(self._tenant_key, submitted.retention)
+        return [(shelf, shelf.blob(log)) for number, log in enumerate(plan.logs) if attempt in {None, number}]
 
-    async def _checked(self, source: str, sha256: str, *, trusted: bool) -> AsyncIterator[bytes]:
+    async def _checked(self, shelf: Shelf, source: str, sha256: str, *, trusted: bool) -> AsyncIterator[bytes]:
         digest = hashlib.sha256()
-        async for chunk in self._blobs.read(paths.results_container(self._tenant_key), source):
+        async for chunk in self._blobs.read(shelf.container, source):
             if not trusted:
                 digest.update(chunk)
             yield chunk
@@ -104,20 +132,28 @@ class LogKeeper:
 
     async def _write(self, run: Run, name: str, body: AsyncIterator[bytes], source: Source) -> BlobInfo:
         blob = self._place.blob(name)
-        about = {OWNER: self._uid, **metadata(run), "source": source, "running": str(int(run.running))}
+        described = {**metadata(run), "source": source, "running": str(int(run.running))}
+        described |= about(self._place, self._record)
         try:
             async with closing(body) as stream:
-                return await self._blobs.write(self._place.container, blob, stream, metadata=about)
+                return await self._blobs.write(
+                    self._place.container,
+                    blob,
+                    stream,
+                    metadata=described,
+                    locked_until=locked_until(self._place, self._record),
+                )
         except AlreadyExists:
             stored = await self._blobs.stat(self._place.container, blob)
-            if stored.metadata.get(OWNER) == self._uid and run.is_run_of(stored):
+            if stored.metadata.get(OWNER) == self._record.uid and run.is_run_of(stored):
                 return stored
             raise Conflict(f"blob {blob} is of another namespace or pod: the archive needs another path") from None
 
 
 def judged(run: Run, name: str, stored: BlobInfo, statement: Statement | None) -> ContainerLog:
     """Describe a stored log of a run."""
-    state, why = judge(stored, statement, while_running=stored.metadata.get("running") == "1")
+    while_running = stored.metadata.get("running") == "1"
+    state, why = judge(stored, statement, while_running=while_running, of_worker=run.of_worker)
     return _entry(run, state=state, note="; ".join(filter(None, [why, run.note])), name=name, stored=stored)
 
 
@@ -131,7 +167,7 @@ def _entry(
 ) -> ContainerLog:
     return ContainerLog(
         name=run.container.name,
-        kind=run.container.kind,
+        kind=run.container.kind if run.container.name else "",
         previous=run.previous,
         state=state,
         blob=name,

@@ -11,6 +11,8 @@ from livecalc.lifecycle.places import MANIFEST, Place
 
 LogState = Literal["complete", "truncated", "unknown", "lost"]
 ArchiveState = Literal["Complete", "PartiallyComplete", "Waived"]
+FORMAT = 1
+SCHEMA = f"urn:livecalc:archive-manifest:{FORMAT}"
 
 
 class ContainerLog(Struct, frozen=True, kw_only=True):
@@ -20,7 +22,7 @@ class ContainerLog(Struct, frozen=True, kw_only=True):
     kind: str
     """`main`, `init`, `sidecar`, `ephemeral`."""
     previous: bool = False
-    """The run before the last restart."""
+    """The run before the last restart, or those before that."""
     state: LogState
     blob: str | None = None
     """Relative to the archive's folder; None when nothing could be stored, or nothing was printed before a start."""
@@ -57,13 +59,23 @@ class JobEntry(Struct, frozen=True, kw_only=True):
 
     job_id: str
     state: str
+    """As its record says; `unknown` when that could not be read."""
     result_hash: str | None = None
+    records: str | None = None
+    """The blob with what was asked and how it ended, relative to the archive's folder."""
+    model_bundle_hash: str | None = None
+    image: str | None = None
+    """Of its workers."""
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+    """Of what computed it."""
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
     """The last blob that is written; what it lists is there."""
 
-    format: int = 1
+    schema: str = SCHEMA
+    """The `$id` of `manifest.schema.json` that it was written by."""
+    format: int = FORMAT
     state: ArchiveState
     bucket_id: str
     timestamp: str
@@ -91,6 +103,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     supersedes: str | None = None
     """The archive of the same reaping that came too early for a pod."""
+    supersedes_sha256: str | None = None
+    """Of that archive's manifest: the audit record has this one's alone."""
     notes: list[str] = field(default_factory=list[str])
     """What else is missing, and why."""
 

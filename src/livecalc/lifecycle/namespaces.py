@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from livecalc.audit.log import AuditLog
+from livecalc.blobs.port import BlobStore
 from livecalc.cluster.port import Cluster
 from livecalc.domain.buckets import check_bucket_id, is_recompute, namespace_name
 from livecalc.domain.claims import read_claim
@@ -20,15 +21,16 @@ from livecalc.domain.namespaces import (
     new_labels,
 )
 from livecalc.domain.retention import Retention
+from livecalc.domain.shelves import regulatory_container
 from livecalc.domain.tenants import CLEANUP_USER, Principal
 from livecalc.domain.timestamps import format_timestamp, parse_timestamp
 from livecalc.lifecycle.activity import refuse_inactive, update_namespace_activity
-from livecalc.lifecycle.bounded import map_bounded
 from livecalc.lifecycle.cancel import running_jobs, running_pods
 from livecalc.lifecycle.claims import held_by
 from livecalc.lifecycle.outcome import ReapOutcome
 from livecalc.lifecycle.reaper import Reaper
 from livecalc.lifecycle.views import view_namespace, view_reaped
+from livecalc.records.bounded import map_bounded
 from livecalc.wire import namespaces as wire
 
 _TRIES = 50
@@ -37,30 +39,25 @@ _POLL = 0.05
 
 
 class NamespaceManager:
-    """Create, list, finalize and reap namespaces; every method is scoped by the caller's tenant.
+    """Create, list, finalize and reap namespaces; every method is scoped by the caller's tenant."""
 
-    `protects_regulatory`: whether the blob store can lock what must be kept for seven years.
-    """
-
-    def __init__(self, *, cluster: Cluster, audit: AuditLog, reaper: Reaper, protects_regulatory: bool = False) -> None:
+    def __init__(self, *, cluster: Cluster, blobs: BlobStore, audit: AuditLog, reaper: Reaper) -> None:
         self._cluster = cluster
+        self._blobs = blobs
         self._audit = audit
         self._reaper = reaper
-        self._protects_regulatory = protects_regulatory
 
     async def create_namespace(
         self, principal: Principal, bucket_id: str, *, retention: Retention | None = None, request_id: str
     ) -> tuple[NamespaceRecord, bool]:
         """Make a bucket's namespace, or find it active; the second value tells whether it is new.
 
-        Raises InvalidInput (the id, or a retention that cannot be had here), Conflict and Reaping (not available).
+        Raises InvalidInput (the id, or a retention that the store does not prove), Conflict and Reaping (not
+        available).
         """
         check_bucket_id(bucket_id)
-        if retention is Retention.REGULATORY and not self._protects_regulatory:
-            raise InvalidInput(
-                "retention=regulatory is not available here, because this blob store cannot lock archives for 7 years: "
-                "use retention=standard, or a platform whose store can"
-            )
+        if retention is Retention.REGULATORY:
+            await self._refuse_unprotected(principal)
         name = namespace_name(bucket_id)
         for _ in range(_TRIES):
             existing = await self._find(name)
@@ -194,6 +191,11 @@ class NamespaceManager:
                 continue
             return view_reaped(outcome)
         raise Conflict(f"namespace {name} is changed by others all the time: reap it again")
+
+    async def _refuse_unprotected(self, principal: Principal) -> None:
+        missing = await self._blobs.protection(regulatory_container(principal.tenant_key))
+        if missing is not None:
+            raise InvalidInput(f"retention=regulatory cannot be had here: {missing}")
 
     async def _create(
         self, principal: Principal, bucket_id: str, retention: Retention, request_id: str

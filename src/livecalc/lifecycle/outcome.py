@@ -62,5 +62,5 @@ def archived_facts(archived: Archived | None) -> dict[str, object]:
         "logs_total": len(logs),
         "violations": manifest.violations,
         "blob_paths": [folder + blob.name for blob in manifest.blobs] + [f"{folder}manifest.json"],
-        "manifest_sha256": archived.receipt.manifest_sha256 if archived.receipt else None,
+        "manifest_sha256": archived.manifest_sha256,
     }

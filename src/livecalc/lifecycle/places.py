@@ -1,22 +1,29 @@
 """Where archives lie: the container of a tenant, and the path of one reaping in it."""
 
-import re
+from datetime import datetime
 
 from msgspec import Struct
 
+from livecalc.domain.errors import Conflict
 from livecalc.domain.namespaces import NamespaceRecord
-from livecalc.domain.retention import Retention
+from livecalc.domain.retention import Retention, retain_until
+from livecalc.domain.shelves import regulatory_container
+from livecalc.domain.timestamps import format_timestamp, parse_archive_timestamp
 
 MANIFEST = "manifest.json"
 PODS = "pods.json"
 EVENTS = "events.json"
 VIOLATIONS = "sentinel-violations.json"
 LOGS = "logs/"
+JOBS = "jobs/"
+INTERNAL = "_"
+"""How blobs begin that lie beside archives and are of none: no bucket id begins so."""
 OWNER = "namespace_uid"
 """The metadata of every blob of an archive: which namespace it is of."""
+RETAIN_UNTIL = "retain_until"
+"""The metadata, and tag, of every blob of an archive: until when it is kept."""
 
 _REGULATORY_FOLDER = "archives/"
-_TIMESTAMP = re.compile(r"\d{8}-\d{6}(-[1-9]\d*)?", re.ASCII)
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -26,19 +33,24 @@ class Place(Struct, frozen=True, kw_only=True):
     folder: str
     """`{bucket_id}/{timestamp}/`, below `archives/` for regulatory data."""
 
+    @property
+    def path(self) -> str:
+        """The archive as people call it, `{bucket_id}/{timestamp}`, wherever it lies."""
+        return "/".join(self.folder.rstrip("/").split("/")[-2:])
+
     def blob(self, name: str) -> str:
         """The whole name of one of its blobs."""
         return self.folder + name
 
 
+def job_records(job_id: str) -> str:
+    """The name of the copy of a job's records in an archive."""
+    return f"{JOBS}{job_id}.json"
+
+
 def standard_container(prefix: str, tenant_key: str) -> str:
     """Where a tenant's standard archives lie."""
     return f"{prefix}-{tenant_key}"
-
-
-def regulatory_container(tenant_key: str) -> str:
-    """Where everything lies that is kept for seven years."""
-    return f"regulatory-{tenant_key}"
 
 
 def archive_place(prefix: str, record: NamespaceRecord, path: str) -> Place:
@@ -57,6 +69,30 @@ def bucket_places(prefix: str, tenant_key: str, path: str | None) -> list[Place]
     ]
 
 
+def kept_until(path: str, retention: Retention) -> datetime:
+    """Until when the archive `{bucket_id}/{timestamp}` is kept: the same whoever writes it, and however long it takes.
+
+    Raises Conflict for a claim whose path is none.
+    """
+    began_at = parse_archive_timestamp(path.rpartition("/")[2])
+    if began_at is None:
+        raise Conflict(f"{path} is no archive's path: it does not end in the time of its claim")
+    return retain_until(retention, began_at)
+
+
+def about(place: Place, record: NamespaceRecord) -> dict[str, str]:
+    """The metadata that every blob of the archive of a namespace carries."""
+    until = kept_until(place.folder.rstrip("/"), record.retention)
+    return {OWNER: record.uid, RETAIN_UNTIL: format_timestamp(until)}
+
+
+def locked_until(place: Place, record: NamespaceRecord) -> datetime | None:
+    """Until when the store itself must protect every blob of the archive of a namespace; None when it need not."""
+    if record.retention is not Retention.REGULATORY:
+        return None
+    return kept_until(place.path, record.retention)
+
+
 def next_path(path: str) -> str:
     """The path to try after this one: `b/20260125-010000`, then `b/20260125-010000-2`, `-3`."""
     bucket, _, timestamp = path.rpartition("/")
@@ -65,6 +101,14 @@ def next_path(path: str) -> str:
     return f"{bucket}/{'-'.join(parts[:2])}-{number + 1}"
 
 
+def earlier_paths(path: str) -> list[str]:
+    """The paths that were tried before this one, the last first: `next_path` backwards."""
+    bucket, _, timestamp = path.rpartition("/")
+    day, time, *number = timestamp.split("-")
+    before = range(int(number[0]) - 1, 0, -1) if number else ()
+    return [f"{bucket}/{day}-{time}" + (f"-{each}" if each > 1 else "") for each in before]
+
+
 def is_archive_timestamp(text: str) -> bool:
     """Tell whether a text is the last part of an archive's path."""
-    return _TIMESTAMP.fullmatch(text) is not None
+    return parse_archive_timestamp(text) is not None

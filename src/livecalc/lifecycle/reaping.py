@@ -22,11 +22,11 @@ from livecalc.lifecycle.compose import Told
 from livecalc.lifecycle.evaporate import wait_for_content, wait_for_volumes, wait_until_gone
 from livecalc.lifecycle.hold import Hold
 from livecalc.lifecycle.journal import REAP, WAIVE, Journal
-from livecalc.lifecycle.manifest import JobEntry
 from livecalc.lifecycle.outcome import ReapOutcome, archived_facts
 from livecalc.lifecycle.policy import ReaperPolicy
 from livecalc.records.book import JobBook
 from livecalc.records.collect import Collector
+from livecalc.records.model import JobRecords
 from livecalc.telemetry.metrics import ARCHIVED_BYTES
 from livecalc.telemetry.notices import collected_notices
 
@@ -105,23 +105,24 @@ class Undertaking:
                 ) from error
             return await self._waive(error.detail)
 
-    async def _archive(self, supersedes: str | None = None) -> ArchiveReceipt | ArchiveWaiver:
-        told = await self._tell(supersedes)
+    async def _archive(self) -> ArchiveReceipt | ArchiveWaiver:
+        told = await self._tell()
         self._archived = await self._parts.archiver.archive(self._hold, told, strict=self._required)
         if self._archived.receipt is None:
             return await self._waive("; ".join(self._archived.manifest.notes) or "it was waived before")
         ARCHIVED_BYTES.add(self._archived.receipt.bytes)
         return self._archived.receipt
 
-    async def _tell(self, supersedes: str | None) -> Told:
+    async def _tell(self) -> Told:
         """Settle the jobs, and gather what the manifest says of them and of audit."""
         notes: list[str] = []
-        jobs: list[JobEntry] = []
+        jobs: list[JobRecords] = []
         head: str | None = None
+        cluster, version = self._parts.cluster, "unknown"
         try:
+            version = await cluster.version()
             with collected_notices() as left_out:
-                ends = await self._parts.collector.settle(self._hold.record)
-            jobs = [JobEntry(job_id=end.job_id, state=end.state, result_hash=end.result_hash) for end in ends]
+                jobs = await self._parts.collector.settle(self._hold.record)
             if left_out:
                 raise Damaged("; ".join(left_out))
             head = await self._journal.head()
@@ -132,7 +133,7 @@ class Undertaking:
                 raise
             LOG.error("The jobs of namespace %s are not all settled: %s", self._hold.record.name, error.detail)  # noqa: TRY400  (one sentence; where it was raised says nothing more)
             notes.append(f"jobs not settled, or audit not read: {error.detail}")
-        return Told(jobs=jobs, audit_head=head, cluster=self._parts.cluster.name, supersedes=supersedes, notes=notes)
+        return Told(jobs=jobs, audit_head=head, cluster=f"{cluster.name}, {version}", notes=notes)
 
     async def _waive(self, why: str) -> ArchiveWaiver:
         """Decide to go without a whole archive: say it loud, audit it, and leave a manifest that says so if one can."""
@@ -164,14 +165,13 @@ class Undertaking:
         raise Conflict(f"namespace {hold.record.name} changes all the time: it is deleted in a later sweep")
 
     async def _archive_again(self, unknown: list[str]) -> ArchiveReceipt | ArchiveWaiver:
-        old = self._hold.claim.archive
         LOG.warning(
             "Archiving namespace %s again: %s came after its manifest", self._hold.record.name, ", ".join(unknown)
         )
         self._archived = None
         try:
             await self._parts.archiver.move(self._hold)
-            return await self._archive(supersedes=old)
+            return await self._archive()
         except Reaping:
             raise
         except LivecalcError as error:

@@ -1,4 +1,4 @@
-"""The runs of containers whose logs an archive accounts for: their names in it, and what their logs are worth. Pure."""
+"""The runs of containers that an archive accounts for: the names of their logs, and what these are worth. Pure."""
 
 import hashlib
 
@@ -15,6 +15,7 @@ _LONGEST_NAME = 180
 _KEPT = 150
 ERROR_TEXT_LIMIT = 4096
 """Bytes; a longer answer is a log."""
+NOTHING_STATES = "nothing states how much it printed"
 _ERROR_TEXTS = (
     # A kubelet sends these with status 200 in place of a log: kubernetes/kubernetes#142258, #102170, #45911.
     b"unable to retrieve container logs for ",
@@ -26,21 +27,31 @@ _ERROR_TEXTS = (
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One run of one container: the present one, or the one before the last restart."""
+    """One run of one container: the present one, the one before the last restart, or all that were before that."""
 
     pod: PodRecord
     container: ContainerRecord
     previous: bool = False
+    gone: int = 0
+    """How many earlier runs this stands for, of which no node keeps anything."""
 
     @property
     def end(self) -> Termination | None:
-        """How it ended; None while it runs or waits."""
+        """How it ended; None while it runs or waits, and when nobody knows."""
+        if self.gone:
+            return None
         return self.container.previous if self.previous else self.container.terminated
 
     @property
     def started(self) -> bool:
-        """Whether it can have printed anything."""
-        return self.end is not None or self.container.state == "running"
+        """Whether it has started; one of which the cluster has no status may have."""
+        return self.end is not None or self.container.state == "running" or self.unclear
+
+    @property
+    def unclear(self) -> bool:
+        """Whether nobody says that it started, nor that it did not."""
+        waits = self.container.state == "waiting" and not self.previous
+        return waits and not self.container.reason and self.pod.phase != "Pending"
 
     @property
     def running(self) -> bool:
@@ -48,23 +59,51 @@ class Run(Struct, frozen=True, kw_only=True):
         return not self.previous and self.container.state == "running"
 
     @property
+    def of_worker(self) -> bool:
+        """Whether it is one of ours, that states at its end what it printed."""
+        return JOB_LABEL in self.pod.labels and self.container.name == MAIN_CONTAINER
+
+    @property
     def note(self) -> str:
-        """What happened to it, when that was not simply success; its exit code is said beside it."""
+        """How it ended, or why it never started; empty when all is well."""
+        if self.gone:
+            return f"restarted: a node keeps the last two runs, {self.gone} earlier {_are(self.gone)} gone"
+        return "; ".join(filter(None, [self._end_note, self._pod_note]))
+
+    @property
+    def _end_note(self) -> str:
+        if self.unclear:
+            return "the cluster does not say whether it started"
         if not self.started:
-            return f"never started: {self.container.reason or self.pod.reason or self.pod.phase}"
+            why = self.container.reason or self.pod.reason or self.pod.phase
+            return f"{'not started again' if self.container.previous else 'never started'}: {why}"
         if self.end is None or self.end.exit_code == 0:
             return ""
         return self.end.reason or "Error"
+
+    @property
+    def _pod_note(self) -> str:
+        pod = self.pod
+        if not pod.reason or self._end_note.endswith(pod.reason):
+            return ""
+        return f"pod {pod.reason}: {pod.message}" if pod.message else f"pod {pod.reason}"
 
     def is_run_of(self, info: BlobInfo) -> bool:
         """Tell whether a stored log is of this run."""
         return metadata(self).items() <= info.metadata.items()
 
 
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def runs_of(pod: PodRecord) -> list[Run]:
-    """All runs of a pod that can be told apart, in the order of its containers."""
+    """All runs of a pod's containers in their order; those that nobody can tell apart any more as one."""
     runs: list[Run] = []
     for container in pod.containers:
+        earlier = container.restarts - (container.previous is not None)
+        if earlier > 0:
+            runs.append(Run(pod=pod, container=container, previous=True, gone=earlier))
         if container.previous is not None:
             runs.append(Run(pod=pod, container=container, previous=True))
         runs.append(Run(pod=pod, container=container))
@@ -101,7 +140,7 @@ def log_name(run: Run, taken: set[str]) -> str:
 
 def statement_of(run: Run) -> Statement | None:
     """Read what a worker of ours stated when it ended; None for anything else."""
-    if run.end is None or JOB_LABEL not in run.pod.labels or run.container.name != MAIN_CONTAINER:
+    if run.end is None or not run.of_worker:
         return None
     return read_statement(run.end.message)
 
@@ -114,7 +153,9 @@ def is_error_text(head: bytes, statement: Statement | None) -> bool:
     return statement is None or statement.log_sha256 != hashlib.sha256(head).hexdigest()
 
 
-def judge(info: BlobInfo, statement: Statement | None, *, while_running: bool) -> tuple[LogState, str]:
+def judge(
+    info: BlobInfo, statement: Statement | None, *, while_running: bool, of_worker: bool = False
+) -> tuple[LogState, str]:
     """Say what a stored log is worth, and why: complete is only what equals the worker's own statement."""
     if statement is not None and statement.log_sha256 is not None and info.sha256 == statement.log_sha256:
         if statement.log_truncated:
@@ -123,7 +164,8 @@ def judge(info: BlobInfo, statement: Statement | None, *, while_running: bool) -
     if while_running:
         return "truncated", "still running when it was archived"
     if statement is None or statement.log_sha256 is None:
-        return "unknown", "nothing states how much it printed"
+        ended = "its worker ended without storing its log, so this is what its node still had: " if of_worker else ""
+        return "unknown", f"{ended}{NOTHING_STATES}"
     stated = statement.log_bytes or 0
     if info.size < stated:
         return "truncated", f"rotated; {stated - info.size:,} of {stated:,} bytes gone"

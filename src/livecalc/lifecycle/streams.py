@@ -1,14 +1,17 @@
-"""Streams of bytes that are closed when their reader stops early, so that connections and files are let go at once."""
+"""Streams that are closed when their reader stops early, so that connections and files are let go at once."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
-async def closing(chunks: AsyncIterator[bytes]) -> AsyncGenerator[AsyncIterator[bytes], None]:
+async def closing(items: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T], None]:
     """Have a stream while the context lasts."""
     try:
-        yield chunks
+        yield items
     finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()

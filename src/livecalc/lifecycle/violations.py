@@ -9,6 +9,7 @@ from livecalc.cluster.port import MAIN_CONTAINER, PodRecord
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.jobs import EXIT_VIOLATION, JOB_LABEL, JobState
 from livecalc.domain.violations import ANNOTATION
+from livecalc.lifecycle.absent import is_absent
 from livecalc.pipeline.partition import read_record
 from livecalc.records.book import JobBook
 
@@ -26,7 +27,8 @@ async def violations_of(book: JobBook, tenant_key: str, pods: Iterable[PodRecord
     pods = list(pods)
     found = {pod.uid: text for pod in pods if (text := pod.annotations.get(ANNOTATION))}
     said = {_partition(pod) for pod in pods if pod.uid in found}
-    silent = [pod for pod in pods if pod.phase == "Failed" and JOB_LABEL in pod.labels and _partition(pod) not in said]
+    failed = [pod for pod in pods if (pod.phase == "Failed" or is_absent(pod)) and JOB_LABEL in pod.labels]
+    silent = [pod for pod in failed if _partition(pod) not in said]
     last = {_partition(pod): pod for pod in sorted(silent, key=_likelihood)}
     for pod in last.values():
         text = await _recorded(book, tenant_key, pod)
@@ -52,7 +54,7 @@ async def _recorded(book: JobBook, tenant_key: str, pod: PodRecord) -> str:
         plan = next((plan for plan in submitted.partitions if plan.index == pod.index), None)
         if plan is None or submitted.namespace != pod.namespace:
             return ""
-        async with book.partition_file(tenant_key, plan.blob) as path:
+        async with book.partition_file(tenant_key, submitted, plan.blob) as path:
             record = await anyio.to_thread.run_sync(read_record, path)
     except NotFound:
         return ""

@@ -43,7 +43,7 @@ async def read_run(book: JobBook, tenant_key: str, submitted: SubmittedRecord, f
     damage: list[str] = []
     for name, digest in zip_longest(finished.partitions, finished.partition_digests[: len(finished.partitions)]):
         try:
-            async with book.partition_file(tenant_key, name) as path:
+            async with book.partition_file(tenant_key, submitted, name) as path:
                 record = await anyio.to_thread.run_sync(read_record, path)
                 outputs: dict[str, OutputPart] = record.outputs
                 try:
@@ -68,7 +68,7 @@ async def first_difference(
     for address in sorted(before.submitted.results, key=str.encode):
         blocks = _differing(before.digests.get(address, []), after.digests.get(address, []))
         if blocks:
-            async with _opened(book, tenant_key, original[1]) as one, _opened(book, tenant_key, resumed[1]) as other:
+            async with _opened(book, tenant_key, original) as one, _opened(book, tenant_key, resumed) as other:
                 values = await anyio.to_thread.run_sync(_compare_blocks, before, address, blocks, one, other)
             return _describe(before, after, address, blocks, values)
     return None
@@ -111,14 +111,14 @@ def _upstream(before: Run, after: Run) -> str | None:
 
 @asynccontextmanager
 async def _opened(
-    book: JobBook, tenant_key: str, finished: FinishedRecord
+    book: JobBook, tenant_key: str, run: tuple[Run, FinishedRecord]
 ) -> AsyncGenerator[list[tuple[Path, PartitionRecord]], None]:
     """Have a run's partitions as local files, in order of scenarios; those that cannot be read are left out."""
     async with AsyncExitStack() as stack:
         opened: list[tuple[Path, PartitionRecord]] = []
-        for blob in finished.partitions:
+        for blob in run[1].partitions:
             try:
-                path = await stack.enter_async_context(book.partition_file(tenant_key, blob))
+                path = await stack.enter_async_context(book.partition_file(tenant_key, run[0].submitted, blob))
                 opened.append((path, await anyio.to_thread.run_sync(read_record, path)))
             except (NotFound, Damaged):
                 continue

@@ -75,7 +75,7 @@ class Recomputer:
                 result_hash=verified.resumed_result_hash,
                 message=verified.message,
             )
-            await self._book.add_recomputation(principal.tenant_key, record)
+            await self._book.add_recomputation(principal.tenant_key, submitted, record)
         return verified
 
     async def _original(self, principal: Principal, request: VerifyRequest) -> tuple[SubmittedRecord, FinishedRecord]:
@@ -137,6 +137,7 @@ class Recomputer:
                 user_id=principal.user_id,
                 model_bundle_hash=submitted.model_bundle_hash,
                 bundle_size=bundle.size,
+                bundle_shelf=bundle.shelf,
                 config=bundle.config,
                 partitions=min(len(submitted.partitions), self._cluster.slots),
                 deadline_seconds=submitted.deadline_seconds,

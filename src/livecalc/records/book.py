@@ -17,29 +17,37 @@ from livecalc.blobs.scratch import scratch_folder
 from livecalc.domain.buckets import is_recompute
 from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
 from livecalc.domain.jobs import RANDOM_BITS, is_job_id, new_job_id
+from livecalc.domain.retention import Retention, retain_until
+from livecalc.domain.shelves import Shelf, bundle_shelf, result_shelf
 from livecalc.records import paths
+from livecalc.records.bounded import map_bounded
 from livecalc.records.model import FinishedRecord, RecomputedRecord, SubmittedRecord
 from livecalc.telemetry.notices import notice
 
 T = TypeVar("T", bound=Struct)
+_AT_ONCE = 8
 
 
 class JobBook:
-    """The records of all jobs of all tenants; every method takes the tenant's key."""
+    """The records of all jobs of all tenants; every method takes the tenant's key.
+
+    A job's records and results lie where its retention says; the key of a submit, and the task with its grants, which
+    are temporary, always with the standard ones.
+    """
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
 
     async def open_job(self, tenant_key: str, record: SubmittedRecord) -> None:
         """Remember a job that is about to be created. Raises AlreadyExists when the id is taken."""
-        container = paths.results_container(tenant_key)
-        index = paths.index(record.bucket_id, record.job_id)
+        shelf = result_shelf(tenant_key, record.retention)
+        index = shelf.blob(paths.index(record.bucket_id, record.job_id))
         # The index first: whoever is killed between the two leaves what `forget_unopened` finds.
-        await self._blobs.write(container, index, b"")
+        await self._blobs.write(shelf.container, index, b"")
         try:
-            await self._write(container, paths.submitted(record.job_id), record)
+            await self._write(shelf, paths.submitted(record.job_id), record)
         except AlreadyExists:
-            await self._forget(container, index)
+            await self._forget(shelf.container, index)
             raise
 
     async def take_key(self, tenant_key: str, record: SubmittedRecord, submit_key: str) -> SubmittedRecord:
@@ -65,37 +73,56 @@ class JobBook:
 
     async def submitted(self, tenant_key: str, job_id: str) -> SubmittedRecord:
         """Read what was asked. Raises NotFound, Damaged."""
-        try:
-            return await self._read(tenant_key, paths.submitted(job_id), SubmittedRecord)
-        except NotFound:
-            raise NotFound(f"job {job_id} does not exist") from None
+        for shelf in _shelves(tenant_key):
+            with suppress(NotFound):
+                return await self._read(shelf, paths.submitted(job_id), SubmittedRecord)
+        raise NotFound(f"job {job_id} does not exist")
 
-    async def finished(self, tenant_key: str, job_id: str) -> FinishedRecord | None:
+    async def finished(self, tenant_key: str, submitted: SubmittedRecord) -> FinishedRecord | None:
         """Read how a job ended; None while nobody has recorded it. Raises Damaged."""
         try:
-            return await self._read(tenant_key, paths.finished(job_id), FinishedRecord)
+            return await self._read(_shelf_of(tenant_key, submitted), paths.finished(submitted.job_id), FinishedRecord)
         except NotFound:
             return None
 
-    async def finish(self, tenant_key: str, record: FinishedRecord) -> FinishedRecord:
-        """Record how a job ended, once: the first record stands, and is what this returns."""
-        container = paths.results_container(tenant_key)
+    async def finish(
+        self, tenant_key: str, submitted: SubmittedRecord, record: FinishedRecord, *, now: datetime
+    ) -> FinishedRecord:
+        """Record how a job ended, once: the first record stands, and is what this returns.
+
+        Before a regulatory job is recorded, all that is stored of it is locked for as long as an archive of now is.
+        """
         # The task first: it holds grants, and nobody comes back to a job that has ended.
-        await self._forget(container, paths.task(record.job_id))
+        await self._forget(paths.results_container(tenant_key), paths.task(record.job_id))
+        shelf, until = _shelf_of(tenant_key, submitted), None
+        if submitted.retention == Retention.REGULATORY:
+            until = retain_until(Retention.REGULATORY, now)
+            await self.lock(tenant_key, submitted, until)
         try:
-            await self._write(container, paths.finished(record.job_id), record)
+            await self._write(shelf, paths.finished(record.job_id), record, locked_until=until)
         except AlreadyExists:
-            return await self._read(tenant_key, paths.finished(record.job_id), FinishedRecord)
+            return await self._read(shelf, paths.finished(record.job_id), FinishedRecord)
         return record
 
-    async def ask_to_cancel(self, tenant_key: str, job_id: str) -> None:
-        """Remember, before a job is stopped, that this is why it ends."""
-        with suppress(AlreadyExists):
-            await self._blobs.write(paths.results_container(tenant_key), paths.cancelled(job_id), b"")
+    async def lock(self, tenant_key: str, submitted: SubmittedRecord, until: datetime) -> None:
+        """Lock all that is stored of a regulatory job, and its bundle, until then or longer. Raises Unavailable."""
+        shelf = _shelf_of(tenant_key, submitted)
+        listing = self._blobs.list_blobs(shelf.container, shelf.blob(paths.job_prefix(submitted.job_id)))
+        bundle = bundle_shelf(tenant_key, submitted.retention).blob(submitted.model_bundle_hash)
+        index = shelf.blob(paths.index(submitted.bucket_id, submitted.job_id))
+        names = [index, bundle, *[info.name async for info in listing]]
+        await map_bounded(lambda name: self._blobs.lock(shelf.container, name, until), names, at_once=_AT_ONCE)
 
-    async def is_asked_to_cancel(self, tenant_key: str, job_id: str) -> bool:
+    async def ask_to_cancel(self, tenant_key: str, submitted: SubmittedRecord) -> None:
+        """Remember, before a job is stopped, that this is why it ends."""
+        shelf = _shelf_of(tenant_key, submitted)
+        with suppress(AlreadyExists):
+            await self._blobs.write(shelf.container, shelf.blob(paths.cancelled(submitted.job_id)), b"")
+
+    async def is_asked_to_cancel(self, tenant_key: str, submitted: SubmittedRecord) -> bool:
         """Tell whether somebody asked to cancel a job."""
-        return await self._is_there(paths.results_container(tenant_key), paths.cancelled(job_id))
+        shelf = _shelf_of(tenant_key, submitted)
+        return await self._is_there(shelf.container, shelf.blob(paths.cancelled(submitted.job_id)))
 
     async def jobs_of(self, tenant_key: str, bucket_id: str, *, since: datetime | None = None) -> list[SubmittedRecord]:
         """Read the jobs of a bucket, oldest first; `since` leaves out those submitted before, without reading them.
@@ -104,13 +131,13 @@ class JobBook:
         """
         prefix = paths.bucket_prefix(bucket_id)
         after = "" if since is None else paths.index(bucket_id, _last_id_before(since))
-        ids = [job_id async for bucket, job_id in self._index(tenant_key, prefix, after) if bucket == bucket_id]
-        return await self._submitted_of(tenant_key, ids)
+        found = [each async for each in self._index(tenant_key, prefix, after) if each.bucket_id == bucket_id]
+        return await self._submitted_of(found)
 
     async def jobs(self, tenant_key: str) -> list[SubmittedRecord]:
         """Read all jobs of a tenant but recomputations, oldest first. A damaged record is left out with a notice."""
-        ids = [job_id async for bucket, job_id in self._index(tenant_key, paths.BUCKETS) if not is_recompute(bucket)]
-        return await self._submitted_of(tenant_key, ids)
+        found = [each async for each in self._index(tenant_key, paths.BUCKETS) if not is_recompute(each.bucket_id)]
+        return await self._submitted_of(found)
 
     async def newest_first(
         self, tenant_key: str, bucket_id: str | None = None, *, job_prefix: str = ""
@@ -120,18 +147,23 @@ class JobBook:
         A damaged record is left out with a notice.
         """
         prefix = paths.BUCKETS if bucket_id is None else paths.bucket_prefix(bucket_id)
-        ids = [
-            job_id
-            async for bucket, job_id in self._index(tenant_key, prefix)
-            if job_id.startswith(job_prefix) and (bucket == bucket_id or not is_recompute(bucket))
+        found = [
+            each
+            async for each in self._index(tenant_key, prefix)
+            if each.job_id.startswith(job_prefix) and (each.bucket_id == bucket_id or not is_recompute(each.bucket_id))
         ]
-        for job_id in sorted(ids, reverse=True):
-            for record in await self._submitted_of(tenant_key, [job_id]):
+        for each in sorted(found, key=lambda each: each.job_id, reverse=True):
+            for record in await self._submitted_of([each]):
                 yield record
 
     async def forget_job(self, tenant_key: str, record: SubmittedRecord) -> None:
-        """Delete everything that is remembered of a job that came to nothing, or of a recomputation's."""
-        await self._forget_all(paths.results_container(tenant_key), record.bucket_id, record.job_id)
+        """Delete everything that is remembered of a job that came to nothing, or of a recomputation's.
+
+        A regulatory job that has ended is locked, and stays.
+        """
+        if record.retention == Retention.REGULATORY and await self.finished(tenant_key, record) is not None:
+            return
+        await self._forget_all(tenant_key, _Entry(_shelf_of(tenant_key, record), record.bucket_id, record.job_id))
 
     async def forget_unopened(
         self,
@@ -145,67 +177,78 @@ class JobBook:
 
         `since` (of one bucket) and `before` narrow it to those submitted between.
         """
-        container = paths.results_container(tenant_key)
         prefix = paths.BUCKETS if bucket_id is None else paths.bucket_prefix(bucket_id)
         after = "" if bucket_id is None or since is None else paths.index(bucket_id, _last_id_before(since))
         last = None if before is None else _last_id_before(before)
-        async for bucket, job_id in self._index(tenant_key, prefix, after):
-            if (last is None or job_id <= last) and not await self._is_there(container, paths.submitted(job_id)):
-                await self._forget_all(container, bucket, job_id)
+        async for each in self._index(tenant_key, prefix, after):
+            submitted = each.shelf.blob(paths.submitted(each.job_id))
+            if (last is None or each.job_id <= last) and not await self._is_there(each.shelf.container, submitted):
+                await self._forget_all(tenant_key, each)
 
-    async def add_recomputation(self, tenant_key: str, record: RecomputedRecord) -> None:
+    async def add_recomputation(self, tenant_key: str, submitted: SubmittedRecord, record: RecomputedRecord) -> None:
         """Remember that a job was recomputed, and what came of it."""
         name = paths.recomputed(record.job_id, record.at.replace(":", ""), secrets.token_hex(4))
-        await self._write(paths.results_container(tenant_key), name, record)
+        await self._write(_shelf_of(tenant_key, submitted), name, record)
 
-    async def recomputations(self, tenant_key: str, job_id: str) -> list[RecomputedRecord]:
+    async def recomputations(self, tenant_key: str, submitted: SubmittedRecord) -> list[RecomputedRecord]:
         """Read the recomputations of a job, oldest first."""
-        listing = self._blobs.list_blobs(paths.results_container(tenant_key), paths.recomputed_prefix(job_id))
-        return [await self._read(tenant_key, info.name, RecomputedRecord) async for info in listing]
+        shelf = _shelf_of(tenant_key, submitted)
+        listing = self._blobs.list_blobs(shelf.container, shelf.blob(paths.recomputed_prefix(submitted.job_id)))
+        names = [info.name.removeprefix(shelf.prefix) async for info in listing]
+        return [await self._read(shelf, name, RecomputedRecord) for name in names]
 
     @asynccontextmanager
-    async def partition_file(self, tenant_key: str, name: str) -> AsyncGenerator[Path, None]:
-        """Have a partition's blob as a local file while the context lasts. Raises NotFound."""
+    async def partition_file(
+        self, tenant_key: str, submitted: SubmittedRecord, name: str
+    ) -> AsyncGenerator[Path, None]:
+        """Have the blob of a partition of a job as a local file while the context lasts. Raises NotFound."""
+        shelf = _shelf_of(tenant_key, submitted)
         async with scratch_folder() as folder:
             path = folder / "partition.zip"
             async with await anyio.open_file(path, "wb") as file:
-                async for chunk in self._blobs.read(paths.results_container(tenant_key), name):
+                async for chunk in self._blobs.read(shelf.container, shelf.blob(name)):
                     await file.write(chunk)
             yield path
 
-    async def _index(self, tenant_key: str, prefix: str, after: str = "") -> AsyncIterator[tuple[str, str]]:
-        async for info in self._blobs.list_blobs(paths.results_container(tenant_key), prefix, after=after):
-            bucket, _, job_id = info.name.removeprefix(paths.BUCKETS).partition("/")
-            if is_job_id(job_id):
-                yield bucket, job_id
+    async def _index(self, tenant_key: str, prefix: str, after: str = "") -> "AsyncIterator[_Entry]":
+        for shelf in _shelves(tenant_key):
+            last = shelf.blob(after) if after else ""
+            async for info in self._blobs.list_blobs(shelf.container, shelf.blob(prefix), after=last):
+                bucket, _, job_id = info.name.removeprefix(shelf.blob(paths.BUCKETS)).partition("/")
+                if is_job_id(job_id):
+                    yield _Entry(shelf, bucket, job_id)
 
-    async def _submitted_of(self, tenant_key: str, job_ids: list[str]) -> list[SubmittedRecord]:
+    async def _submitted_of(self, entries: "list[_Entry]") -> list[SubmittedRecord]:
         records: list[SubmittedRecord] = []
-        for job_id in job_ids:
+        for each in entries:
             try:
-                records.append(await self.submitted(tenant_key, job_id))
+                records.append(await self._read(each.shelf, paths.submitted(each.job_id), SubmittedRecord))
             except NotFound:
                 continue  # it is being forgotten, or was by somebody who was killed at it: its index goes last
             except Damaged as error:
-                notice(f"job {job_id} is left out: {error.detail}")
+                notice(f"job {each.job_id} is left out: {error.detail}")
         return sorted(records, key=lambda record: (record.created_at, record.job_id))
 
-    async def _write(self, container: str, name: str, record: Struct) -> None:
-        await self._blobs.write(container, name, msgspec.json.format(msgspec.json.encode(record), indent=1))
+    async def _write(self, shelf: Shelf, name: str, record: Struct, *, locked_until: datetime | None = None) -> None:
+        content = msgspec.json.format(msgspec.json.encode(record), indent=1)
+        await self._blobs.write(shelf.container, shelf.blob(name), content, locked_until=locked_until)
 
-    async def _read(self, tenant_key: str, name: str, kind: type[T]) -> T:
-        raw = await read_all(self._blobs, paths.results_container(tenant_key), name)
+    async def _read(self, shelf: Shelf, name: str, kind: type[T]) -> T:
+        raw = await read_all(self._blobs, shelf.container, shelf.blob(name))
         try:
             return msgspec.json.decode(raw, type=kind)
         except msgspec.DecodeError as error:
             raise Damaged(f"record {name} cannot be read: {error}") from None
 
-    async def _forget_all(self, container: str, bucket_id: str, job_id: str) -> None:
+    async def _forget_all(self, tenant_key: str, job: "_Entry") -> None:
         """What says that there is such a job goes first, and what says where to look for the rest goes last."""
-        await self._forget(container, paths.submitted(job_id))
-        names = [info.name async for info in self._blobs.list_blobs(container, paths.job_prefix(job_id))]
-        for name in [*names, paths.index(bucket_id, job_id)]:
-            await self._forget(container, name)
+        shelf = job.shelf
+        await self._forget(shelf.container, shelf.blob(paths.submitted(job.job_id)))
+        await self._forget(paths.results_container(tenant_key), paths.task(job.job_id))
+        listing = self._blobs.list_blobs(shelf.container, shelf.blob(paths.job_prefix(job.job_id)))
+        names = [info.name async for info in listing]
+        for name in [*names, shelf.blob(paths.index(job.bucket_id, job.job_id))]:
+            await self._forget(shelf.container, name)
 
     async def _is_there(self, container: str, name: str) -> bool:
         try:
@@ -219,6 +262,23 @@ class JobBook:
             await self._blobs.delete(container, name)
         except NotFound:
             return
+
+
+class _Entry(Struct, frozen=True):
+    """What the index of a shelf says: there is a job of a bucket."""
+
+    shelf: Shelf
+    bucket_id: str
+    job_id: str
+
+
+def _shelf_of(tenant_key: str, submitted: SubmittedRecord) -> Shelf:
+    return result_shelf(tenant_key, submitted.retention)
+
+
+def _shelves(tenant_key: str) -> list[Shelf]:
+    """Where jobs of a tenant may lie: those of standard retention, and then the others."""
+    return [result_shelf(tenant_key, retention) for retention in (Retention.STANDARD, Retention.REGULATORY)]
 
 
 def _last_id_before(moment: datetime) -> str:

@@ -17,7 +17,7 @@ from livecalc.domain.partitions import PartitionRecord
 from livecalc.pipeline.partition import check_arrays, read_record
 from livecalc.records.book import JobBook, sha256_of
 from livecalc.records.ends import ClusterView, Stored, StoredPart, cancelled, failed, succeeded, why_it_ended
-from livecalc.records.model import FinishedRecord, PartitionPlan, SubmittedRecord
+from livecalc.records.model import FinishedRecord, JobRecords, PartitionPlan, SubmittedRecord
 from livecalc.telemetry.notices import notice
 
 SUBMIT_GRACE = timedelta(seconds=60)
@@ -37,7 +37,7 @@ class Collector:
 
     async def collect(self, tenant_key: str, submitted: SubmittedRecord) -> FinishedRecord | None:
         """Return how a job ended, recording it when nobody did; None while it may still run."""
-        finished = await self._book.finished(tenant_key, submitted.job_id)
+        finished = await self._book.finished(tenant_key, submitted)
         if finished is not None:
             return finished
         return await self.conclude(tenant_key, submitted, await self.observe(submitted))
@@ -59,29 +59,29 @@ class Collector:
         if view.runs:
             return None
         if view.job is not None and view.job.reason == "Cancelled":
-            return await self._book.finish(tenant_key, await self._with_head(cancelled(submitted, view), submitted))
+            return await self._finish(tenant_key, submitted, cancelled(submitted, view), view)
         stored = await self._stored(tenant_key, submitted)
         broken = next((part.record for part in stored.values() if part.record.state is JobState.FAILED), None)
         if broken is not None:
             end = failed(submitted, broken.error or "the model failed", view, stored)
         elif len(stored) == len(submitted.partitions):
             end = succeeded(submitted, stored, view)
-        elif await self._book.is_asked_to_cancel(tenant_key, submitted.job_id):
+        elif await self._book.is_asked_to_cancel(tenant_key, submitted):
             end = cancelled(submitted, view)
         else:
             reason = why_it_ended(submitted, view, self._submit_grace)
             if reason is None:
                 return None
             end = failed(submitted, reason, view, stored)
-        return await self._book.finish(tenant_key, await self._with_head(end, submitted))
+        return await self._finish(tenant_key, submitted, end, view)
 
-    async def settle(self, namespace: NamespaceRecord) -> list[FinishedRecord]:
+    async def settle(self, namespace: NamespaceRecord) -> list[JobRecords]:
         """Finish every job of a namespace that is about to go; what still runs is recorded as failed.
 
         A job whose records are damaged is left as it is, with a notice. Asks for pods, not for jobs: the cleanup
         worker has no right to read those. Raises Reaping when the namespace is gone.
         """
-        ends: list[FinishedRecord] = []
+        settled: list[JobRecords] = []
         key = namespace.tenant_key
         pods = await self._cluster.list_pods(namespace.name)
         now = await self._cluster.now()
@@ -90,16 +90,15 @@ class Collector:
         await self._see_it_there(namespace)
         for submitted in jobs:
             try:
-                end = await self._book.finished(key, submitted.job_id)
+                end = await self._book.finished(key, submitted)
                 if end is None:
                     own = tuple(pod for pod in pods if pod.job == submitted.job_id)
                     end = await self.conclude(key, submitted, ClusterView(pods=own, now=now))
             except Damaged as error:
                 notice(f"job {submitted.job_id} is not settled: {error.detail}")
-                continue
-            if end is not None:
-                ends.append(end)
-        return ends
+                end = None
+            settled.append(JobRecords(submitted=submitted, finished=end))
+        return settled
 
     async def _see_it_there(self, namespace: NamespaceRecord) -> None:
         """Raise Reaping unless a namespace is still there: then what was listed before is not of its successor's."""
@@ -115,12 +114,15 @@ class Collector:
     async def cancel(self, tenant_key: str, submitted: SubmittedRecord) -> FinishedRecord:
         """Record a job as cancelled, unless it has ended; the cluster's job is the caller's to stop."""
         view = await self.observe(submitted)
-        finished = await self._book.finished(tenant_key, submitted.job_id) or await self.conclude(
-            tenant_key, submitted, view
-        )
+        finished = await self._book.finished(tenant_key, submitted) or await self.conclude(tenant_key, submitted, view)
         if finished is not None:
             return finished
-        return await self._book.finish(tenant_key, await self._with_head(cancelled(submitted, view), submitted))
+        return await self._finish(tenant_key, submitted, cancelled(submitted, view), view)
+
+    async def _finish(
+        self, tenant_key: str, submitted: SubmittedRecord, end: FinishedRecord, view: ClusterView
+    ) -> FinishedRecord:
+        return await self._book.finish(tenant_key, submitted, await self._with_head(end, submitted), now=view.now)
 
     async def _with_head(self, end: FinishedRecord, submitted: SubmittedRecord) -> FinishedRecord:
         try:
@@ -141,7 +143,7 @@ class Collector:
 
     async def _partition(self, tenant_key: str, submitted: SubmittedRecord, plan: PartitionPlan) -> StoredPart | None:
         try:
-            async with self._book.partition_file(tenant_key, plan.blob) as path:
+            async with self._book.partition_file(tenant_key, submitted, plan.blob) as path:
                 record = await anyio.to_thread.run_sync(read_record, path)
                 if record.state is JobState.SUCCEEDED:
                     await anyio.to_thread.run_sync(check_arrays, path, record)

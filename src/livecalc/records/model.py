@@ -26,6 +26,8 @@ class SubmittedRecord(Struct, frozen=True, kw_only=True):
     job_id: str
     bucket_id: str
     namespace: str
+    namespace_uid: str = ""
+    """Tells it from another of that name, before or after it; empty in records of earlier versions."""
     tenant_id: str
     user_id: str
     name: str | None
@@ -70,6 +72,14 @@ class FinishedRecord(Struct, frozen=True, kw_only=True):
     started_at: str | None = None
     finished_at: str
     audit_head: str | None = None
+
+
+class JobRecords(Struct, frozen=True, kw_only=True):
+    """What is remembered of one job; a copy lies in the archive of its namespace."""
+
+    submitted: SubmittedRecord
+    finished: FinishedRecord | None
+    """None when it could not be read."""
 
 
 class RecomputedRecord(Struct, frozen=True, kw_only=True):

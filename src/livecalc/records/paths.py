@@ -1,9 +1,14 @@
-"""Where records lie in a tenant's results container."""
+"""How records are named on a tenant's shelf of results."""
+
+from livecalc.domain.shelves import result_shelf
 
 
 def results_container(tenant_key: str) -> str:
-    """The container of a tenant's job records and results."""
-    return f"results-{tenant_key}"
+    """The container of a tenant's standard records and results, and of what is temporary: tasks and submit keys."""
+    return result_shelf(tenant_key).container
+
+
+JOBS = "jobs/"
 
 
 def job_prefix(job_id: str) -> str:
@@ -36,6 +41,11 @@ def partition(job_id: str, first: int, nonce: str) -> str:
     return f"jobs/{job_id}/partitions/{first}-{nonce}"
 
 
+def log_prefix(job_id: str) -> str:
+    """The workers' own copies of what they printed."""
+    return f"jobs/{job_id}/logs/"
+
+
 def log(job_id: str, first: int, attempt: int, nonce: str) -> str:
     """A worker's own copy of what one attempt printed."""
     return f"jobs/{job_id}/logs/{first}-{attempt}-{nonce}"
@@ -66,4 +76,28 @@ def index(bucket_id: str, job_id: str) -> str:
 
 def submit_key(bucket_id: str, digest: str) -> str:
     """The blob that says which job was submitted by a key; its content is the job's id."""
-    return f"keys/{bucket_id}/{digest}"
+    return f"{key_prefix(bucket_id)}{digest}"
+
+
+def key_prefix(bucket_id: str) -> str:
+    """The submit keys of a bucket."""
+    return f"keys/{bucket_id}/"
+
+
+HOLDS = "holds/"
+UNDER_WAY = "retention/"
+
+
+def hold_prefix(bucket_id: str) -> str:
+    """The legal holds on a bucket."""
+    return f"{HOLDS}{bucket_id}/"
+
+
+def hold(bucket_id: str, timestamp: str | None) -> str:
+    """The blob that holds one archive of a bucket, or (None) all of the bucket."""
+    return f"{hold_prefix(bucket_id)}{timestamp or 'all'}"
+
+
+def under_way(key: str) -> str:
+    """The mark of a deletion that retention has begun; it goes when the deletion is done and audited."""
+    return f"{UNDER_WAY}{key}"

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -34,6 +35,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     jobs: JobSettings = JobSettings()
     bundles: BundleSettings = BundleSettings()
     logs: LogSettings = LogSettings()
+
+    @property
+    def own_target(self) -> str:
+        """The platform of this machine as people write it: `local, ~/.livecalc`."""
+        home, user = self.target.home_folder, Path("~").expanduser()
+        place = f"~/{home.relative_to(user)}" if home != user and home.is_relative_to(user) else str(home)
+        return f"{self.target.cluster}, {place}{', blobs in Azure' if self.store.is_azure else ''}"
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

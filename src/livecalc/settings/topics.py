@@ -73,6 +73,11 @@ class StoreSettings(
     account_url: str | None = None
     diagnostics: ContainerName = "diagnostics"
 
+    @property
+    def is_azure(self) -> bool:
+        """Whether blobs lie in a storage account; else under the home."""
+        return self.connection_string is not None or self.account_url is not None
+
 
 class IdentitySettings(
     Struct,

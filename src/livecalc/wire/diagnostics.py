@@ -22,13 +22,50 @@ class Archive(Struct, frozen=True, kw_only=True):
 
 
 class ArchiveVerification(Struct, frozen=True, kw_only=True):
-    """Every blob against the manifest."""
+    """Every blob against the manifest, and the manifest against its schema and the audit chain."""
 
     archive: str
+    """`{bucket_id}/{timestamp}`; `*` for what belongs to no archive, when all are verified."""
     holds: bool
     blobs: int
     bytes: int
     differences: list[str]
+    manifest_sha256: str | None = None
+    """Of the manifest as it is stored; null when there is none."""
+
+
+class SentinelViolation(Struct, frozen=True, kw_only=True):
+    """One violation in the index over all archives; one that cannot be read has its text, and nothing else."""
+
+    timestamp: str
+    """When it was extracted from its pod."""
+    bucket_id: str
+    archive: str
+    """`{bucket_id}/{timestamp}`."""
+    pod: str
+    offset: int | None = None
+    expected: str | None = None
+    """Hex with `0x`."""
+    actual: str | None = None
+    malformed: str | None = None
+    """A part of the pod's annotation that is no violation, as it came."""
+
+
+class Reindexed(Struct, frozen=True, kw_only=True):
+    """The index of violations against the archives: as it was found, and whether it is equal now."""
+
+    equal: bool
+    """Whether each archive with violations has its entry, and no other is there: after the repair, if there was one."""
+    archives: int
+    """Those with violations."""
+    violations: int
+    right: int
+    missing: int
+    wrong: int
+    extra: int
+    """Entries as they were found."""
+    differences: list[str]
+    """What was found, each by its archive."""
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
+LINES = "application/x-ndjson"
+"""One JSON value on each line."""
 TEXT = "text/plain; charset=utf-8"
 BYTES = "application/octet-stream"
 BUNDLE = "application/zip"

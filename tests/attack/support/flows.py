@@ -1,6 +1,6 @@
 """What victims do: the three flows that are killed at each of their steps, and how a platform is opened for them."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +9,8 @@ import msgspec
 
 from livecalc.blobs.scratch import scratch_folder
 from livecalc.bootstrap.service import Adapters, assemble, open_adapters
-from livecalc.domain.errors import Unavailable
+from livecalc.domain.claims import read_claim
+from livecalc.domain.errors import NotFound, Unavailable
 from livecalc.domain.tenants import Principal
 from livecalc.jobs.service import SubmitRequest
 from livecalc.lifecycle.reaper import ReaperPolicy
@@ -36,12 +37,13 @@ async def platform_at(
     wrap: Wrap = lambda adapters: adapters,
     policy: ReaperPolicy = PATIENT,
     submit_grace: timedelta = SUBMIT_GRACE,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Platform, None]:
     """Open the platform of a home, its ports wrapped."""
-    settings = load({"LIVECALC_HOME": str(home)})
+    loaded = load({"LIVECALC_HOME": str(home), **(settings or {})})
     async with AsyncExitStack() as stack:
-        adapters = wrap(await open_adapters(settings, stack))
-        yield assemble(settings, adapters, policy=policy, submit_grace=submit_grace)
+        adapters = wrap(await open_adapters(loaded, stack))
+        yield assemble(loaded, adapters, policy=policy, submit_grace=submit_grace)
 
 
 async def reap(platform: Platform, home: Path) -> None:
@@ -49,6 +51,19 @@ async def reap(platform: Platform, home: Path) -> None:
     del home
     report = await platform.reaper.sweep()
     assert report.clean, report
+
+
+async def reap_one(platform: Platform, namespace: str) -> None:
+    """Reap a namespace, or go on with its reaping."""
+    try:
+        record = await platform.cluster.get_namespace(namespace)
+    except NotFound:
+        return
+    if read_claim(record) is None:
+        outcome = await platform.reaper.reap_one(record, reason="attack")
+    else:
+        outcome = await platform.reaper.resume_one(record)
+    assert outcome is None or outcome.success, outcome
 
 
 async def submit(platform: Platform, home: Path) -> None:
@@ -99,3 +114,5 @@ FLOWS: dict[str, Callable[[Platform, Path], Awaitable[None]]] = {
     "recompute": recompute,
     "borrow": borrow,
 }
+AIMED: dict[str, Callable[[Platform, str], Awaitable[None]]] = {"reap one": reap_one}
+"""Those of which many go on in one home, each with a target of its own."""

@@ -1,15 +1,20 @@
 """`/v1/platform/diagnostics`: the archives of reaped namespaces, and every blob in them."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 from starlette.responses import Response
 
 from livecalc.api.call import Call, answer
+from livecalc.api.query import Timestamp
 from livecalc.api.ranges import read_range
 from livecalc.api.route import NoQuery
 from livecalc.api.streams import Stream
 from livecalc.wire import media
+from livecalc.wire.diagnostics import ArchiveVerification
 
 _MEDIA_TYPES = {"json": media.JSON, "log": media.TEXT}
 
@@ -18,6 +23,20 @@ class ArchivesQuery(Struct, frozen=True, kw_only=True):
     """Whose archives."""
 
     bucket_id: Annotated[str | None, Meta(description="Only this bucket's.")] = None
+
+
+class ViolationsQuery(Struct, frozen=True, kw_only=True):
+    """Which violations."""
+
+    since: Annotated[Timestamp | None, Meta(description="Only those that were extracted from this time on.")] = None
+    bucket_id: Annotated[str | None, Meta(description="Only this bucket's.")] = None
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="At most so many, the newest.")] = 100
+
+
+class ReindexQuery(Struct, frozen=True, kw_only=True):
+    """What to do about differences."""
+
+    check: Annotated[bool, Meta(description="Only compare, and change nothing.")] = False
 
 
 async def list_archives(call: Call[ArchivesQuery]) -> Response:
@@ -34,6 +53,27 @@ async def get_manifest(call: Call[NoQuery]) -> Response:
 async def verify_archive(call: Call[NoQuery]) -> Response:
     """Check every blob against the manifest."""
     found = await call.platform.diagnostics.verify(call.principal, call.path("bucket_id"), call.path("timestamp"))
+    return answer(found)
+
+
+async def verify_archives(call: Call[NoQuery]) -> Response:
+    """Check all archives, one line for each as it is done."""
+    found = call.platform.diagnostics.verify_all(call.principal)
+    return Stream(_lines(found), media.LINES)
+
+
+async def list_violations(call: Call[ViolationsQuery]) -> Response:
+    """Newest first, from the index."""
+    query = call.query
+    found = await call.platform.diagnostics.sentinel_violations(
+        call.principal, since=query.since, bucket_id=query.bucket_id, limit=query.limit
+    )
+    return answer(found)
+
+
+async def reindex_violations(call: Call[ReindexQuery]) -> Response:
+    """Make the index anew from the archives."""
+    found = await call.platform.diagnostics.reindex(call.principal, check=call.query.check, request_id=call.request_id)
     return answer(found)
 
 
@@ -55,3 +95,9 @@ async def get_blob(call: Call[NoQuery]) -> Response:
     chunks = call.platform.diagnostics.read_blob(call.principal, path, offset=first, length=stop - first)
     media_type = _MEDIA_TYPES.get(path.rpartition(".")[2], media.BYTES)
     return Stream(chunks, media_type, status=200 if part is None else 206, headers=headers)
+
+
+async def _lines(found: AsyncGenerator[ArchiveVerification, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(found) as verifications:
+        async for each in verifications:
+            yield msgspec.json.encode(each) + b"\n"

@@ -1,5 +1,7 @@
 """Open a storage account, from a connection string or an address; what is wrong with either is one sentence."""
 
+import re
+from base64 import b64decode
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -18,12 +20,15 @@ from livecalc.domain.errors import InvalidInput
 
 CONNECTION_STRING = "AZURE_BLOB_CONNECTION_STRING"
 ACCOUNT_URL = "AZURE_BLOB_ACCOUNT_URL"
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}", re.ASCII)
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
 
 
 @asynccontextmanager
-async def connect(*, connection_string: str | None = None, account_url: str | None = None) -> AsyncGenerator[AzureStore]:
+async def connect(
+    *, connection_string: str | None = None, account_url: str | None = None
+) -> AsyncGenerator[AzureStore]:
     """Open the account that one of the two names, and see that it answers.
 
     Raises InvalidInput, which names the setting and never shows a key.
@@ -44,23 +49,32 @@ async def connect(*, connection_string: str | None = None, account_url: str | No
 
 def _by_string(text: str) -> tuple[BlobServiceClient, Signer]:
     fields = _fields(text)
-    if "AccountKey" not in fields:
-        raise _bad_string("it has no AccountKey, which signs the grants of workers")
     try:
         service = BlobServiceClient.from_connection_string(text, **_options())
     except (ValueError, TypeError) as error:
-        raise _bad_string(f"{error}".splitlines()[0][:120]) from None
-    name = service.account_name or fields.get("AccountName", "")
-    return service, AccountKey(service.url, name, fields["AccountKey"])
+        raise _bad_string(f"{error}".splitlines()[0].rstrip(".")[:120]) from None
+    return service, AccountKey(service.url, service.account_name or fields["AccountName"], fields["AccountKey"])
 
 
 def _fields(text: str) -> dict[str, str]:
+    """Read Name=value pairs, and see that the service could be asked with them."""
     if any(char in text for char in "\r\n"):
         raise _bad_string("it has more than one line")
     pairs = [part.partition("=") for part in text.strip().split(";") if part]
     if not pairs or not all(name and equals and value for name, equals, value in pairs):
         raise _bad_string("it is no list of Name=value, separated by ';'")
-    return {name.strip(): value for name, _, value in pairs}
+    fields = {name.strip(): value for name, _, value in pairs}
+    if _ACCOUNT.fullmatch(fields.get("AccountName", "")) is None:
+        raise _bad_string("its AccountName is missing, or none")
+    if "AccountKey" not in fields:
+        raise _bad_string("it has no AccountKey, which signs the grants of workers")
+    try:
+        b64decode(fields["AccountKey"], validate=True)
+    except ValueError:
+        raise _bad_string("its AccountKey is no base64") from None
+    if "BlobEndpoint" in fields and not _is_address(fields["BlobEndpoint"], {"http", "https"}):
+        raise _bad_string("its BlobEndpoint is no address")
+    return fields
 
 
 def _bad_string(why: str) -> InvalidInput:
@@ -72,21 +86,24 @@ def _bad_string(why: str) -> InvalidInput:
 async def _by_address(address: str, stack: AsyncExitStack) -> tuple[BlobServiceClient, Signer]:
     from azure.identity.aio import DefaultAzureCredential
 
-    try:
-        parts = urlsplit(address)
-        is_address = (
-            parts.scheme == "https" and parts.hostname and not (parts.query or parts.fragment or parts.username)
-        )
-    except ValueError:
-        is_address = False
-    if not is_address:
+    account = BlobServiceClient(address, credential=None).account_name if _is_address(address, {"https"}) else None
+    if not account:
+        shown = "(hidden)" if "@" in address else repr(address.partition("?")[0])
         raise InvalidInput(
-            f"{ACCOUNT_URL}={address.partition('?')[0]!r} is not valid: use the account's address, "
+            f"{ACCOUNT_URL}={shown} is not valid: use the account's address, "
             "such as https://ACCOUNT.blob.core.windows.net"
         )
     credential: AsyncTokenCredential = await stack.enter_async_context(DefaultAzureCredential())
     service = BlobServiceClient(address, credential=credential, **_options())
     return service, DelegationKeys(service)
+
+
+def _is_address(text: str, schemes: set[str]) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname) and not (parts.query or parts.fragment or parts.username)
 
 
 def _options() -> dict[str, Any]:

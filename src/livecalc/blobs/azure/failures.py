@@ -69,10 +69,12 @@ def _meaning(account: str, doing: str, error: AzureError) -> LivecalcError:
 def refusal(error: AzureError) -> str:
     """Say why access was refused, and what to do about it."""
     code = code_of(error)
-    if code in {"AuthorizationPermissionMismatch", "AuthorizationFailure"}:
-        return f"access is refused ({code}): the identity needs the role Storage Blob Data Contributor on the account"
+    if code == "AuthorizationPermissionMismatch":
+        return f"access is refused ({code}): the identity needs the role Storage Blob Data Owner on the account"
     if code:
-        return f"access is refused ({code}): check the account's key, and this machine's clock"
+        return (
+            f"access is refused ({code}): check the key or identity, the account's firewall, and this machine's clock"
+        )
     return f"no token could be had for it ({_words(error)})"
 
 

@@ -1,7 +1,10 @@
 """The blob store in an account of Azure Blob Storage: what the port promises, over the vendor's client."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -10,9 +13,17 @@ from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
 from livecalc.blobs.azure.failures import NO_CONTAINER, absent, code_of, reported, taken
 from livecalc.blobs.azure.grants import Signer
+from livecalc.blobs.azure.locks import extend, lock_of, refuse_locked, unprovisioned, what_is_missing
 from livecalc.blobs.azure.upload import ONE_REQUEST, SHA256, UPLOAD, Upload
 from livecalc.blobs.names import check_blob, check_container, check_metadata, check_prefix
 from livecalc.blobs.port import BlobInfo, Body, Verb
+from livecalc.domain.errors import Unavailable
+from livecalc.domain.shelves import is_regulatory
+
+_FIRST_PAGE = 200
+_BLOCKS_AT_ONCE = 6
+_STREAMS_AT_ONCE = 8
+"""Together about 130 MiB at the most: a block on its way takes twice its size, and each stream fills another one."""
 
 
 class AzureStore:
@@ -23,6 +34,9 @@ class AzureStore:
         self._signer = signer
         self._account = urlsplit(service.url).netloc
         self._made: set[str] = set()
+        self._protecting: set[str] = set()
+        self._blocks = asyncio.Semaphore(_BLOCKS_AT_ONCE)
+        self._streams = asyncio.Semaphore(_STREAMS_AT_ONCE)
 
     @property
     def name(self) -> str:
@@ -30,17 +44,26 @@ class AzureStore:
         return self._service.url.partition("?")[0].rstrip("/")
 
     async def write(
-        self, container: str, name: str, body: Body, *, metadata: Mapping[str, str] | None = None
+        self,
+        container: str,
+        name: str,
+        body: Body,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        locked_until: datetime | None = None,
     ) -> BlobInfo:
-        """Store a blob: small bytes in one request, anything else in staged blocks. See the port."""
+        """Store a blob: a small one in one request, a larger one in staged blocks. See the port."""
         checked = check_metadata(metadata)
-        upload = Upload(self._blob(container, name), checked)
+        upload = Upload(self._blob(container, name), checked, self._blocks, locked_until=locked_until)
+        stream = _whole(body) if isinstance(body, bytes) else body
         with reported(self._account, f"store blob {name!r}"):
-            if isinstance(body, bytes) and len(body) <= ONE_REQUEST:
-                created_at = await self._put(upload, container, body)
+            head = await _head(stream)
+            if len(head) <= ONE_REQUEST:
+                created_at = await self._put(upload, container, head)
             else:
-                await self._refuse_existing(container, name)
-                created_at = await upload.stage(_whole(body) if isinstance(body, bytes) else body)
+                async with self._streams:
+                    await self._refuse_existing(container, name)
+                    created_at = await upload.stage(_joined(head, stream))
         if created_at is None:
             raise taken(container, name)
         return BlobInfo(name=name, size=upload.size, sha256=upload.sha256, created_at=created_at, metadata=checked)
@@ -65,6 +88,8 @@ class AzureStore:
         raise taken(container, name)
 
     async def _make_container(self, container: str) -> None:
+        if is_regulatory(container):
+            raise Unavailable(unprovisioned(self._account, container))
         try:
             await self._service.get_container_client(container).create_container()
         except ResourceExistsError as error:
@@ -99,13 +124,16 @@ class AzureStore:
     async def list_blobs(self, container: str, prefix: str = "", *, after: str = "") -> AsyncIterator[BlobInfo]:
         """List blobs as the port says; nothing when the container is missing."""
         client = self._service.get_container_client(check_container(container))
-        found = client.list_blobs(
-            name_starts_with=check_prefix(prefix) or None, include=["metadata"], start_from=after or None
+        found = partial(
+            client.list_blobs,
+            name_starts_with=check_prefix(prefix) or None,
+            include=["metadata", "legalhold", "immutabilitypolicy"],
+            start_from=after or None,
         )
         last = after.encode()
         with reported(self._account, f"list the blobs of {container}"):
             try:
-                async for each in found:
+                async for each in _items(found):
                     # The service begins with `after` itself, and before version 2026-02-06 with the first of all.
                     if each.name.encode() > last:
                         yield _info(each.name, each)
@@ -120,15 +148,37 @@ class AzureStore:
             return sorted([each.name async for each in found])
 
     async def delete(self, container: str, name: str) -> None:
-        """Delete a blob. Raises NotFound, and Conflict when the service protects it."""
+        """Delete a blob. Raises NotFound, and Conflict when it is protected."""
         blob = self._blob(container, name)
         with reported(self._account, f"delete blob {name!r}", missing=absent(container, name)):
-            await blob.delete_blob()
+            if is_regulatory(container):
+                # The service itself would take the name away, and keep what is locked as a version without one.
+                refuse_locked(await blob.get_blob_properties(), datetime.now(UTC))
+            # A worker's grant may make snapshots of its blob, and the service would keep both for their sake.
+            await blob.delete_blob(delete_snapshots="include")
+
+    async def lock(self, container: str, name: str, until: datetime) -> None:
+        """Lock a blob as the port says. Raises NotFound, Unavailable."""
+        blob = self._blob(container, name)
+        with reported(self._account, f"lock blob {name!r}", missing=absent(container, name)):
+            await extend(blob, until)
+
+    async def protection(self, container: str) -> str | None:
+        """Prove protection once for the life of this store; what is missing may be there the next time."""
+        if container in self._protecting:
+            return None
+        with reported(self._account, f"show whether it protects {container}"):
+            missing = await what_is_missing(
+                self._account, self._service.get_container_client(check_container(container))
+            )
+        if missing is None:
+            self._protecting.add(container)
+        return missing
 
     async def grant(self, container: str, name: str, verb: Verb, *, expires_at: datetime, limit: int) -> str:  # noqa: ARG002  (the service cannot limit a size: who records a result looks at it)
         """Sign a URL that `blobs.https` acts on. Raises InvalidInput when it is to live longer than can be signed."""
         url = self._blob(container, name).url
-        if verb is Verb.CREATE and container not in self._made:
+        if verb is Verb.CREATE and container not in self._made and not is_regulatory(container):
             with reported(self._account, f"make container {container}"):
                 await self._make_container(container)
         return f"{url}?{await self._signer.sign(container, name, verb, expires_at)}"
@@ -152,8 +202,39 @@ def _info(name: str, properties: BlobProperties) -> BlobInfo:
         sha256=sha256,
         created_at=properties.creation_time or datetime.fromtimestamp(0, UTC),
         metadata=metadata,
+        legal_hold=bool(properties.has_legal_hold),
+        locked_until=lock_of(properties),
     )
+
+
+async def _items(found: Callable[..., Any]) -> AsyncIterator[BlobProperties]:
+    """Go through a listing, a short page first: who wants a few does not wait for thousands."""
+    pages = found(results_per_page=_FIRST_PAGE).by_page()
+    async for page in pages:
+        async for item in page:
+            yield item
+        break
+    if pages.continuation_token:
+        async for page in found().by_page(pages.continuation_token):
+            async for item in page:
+                yield item
 
 
 async def _whole(body: bytes) -> AsyncIterator[bytes]:
     yield body
+
+
+async def _head(stream: AsyncIterator[bytes]) -> bytes:
+    """Read until there is more than one request holds, or to the end."""
+    head = bytearray()
+    async for chunk in stream:
+        head += chunk
+        if len(head) > ONE_REQUEST:
+            break
+    return bytes(head)
+
+
+async def _joined(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for chunk in rest:
+        yield chunk

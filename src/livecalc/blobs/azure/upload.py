@@ -14,13 +14,12 @@ from azure.storage.blob import BlobBlock
 from azure.storage.blob.aio import BlobClient
 
 from livecalc.blobs.azure.failures import is_taken
+from livecalc.blobs.azure.locks import policy_until
 
 BLOCK = 4 * 1024 * 1024
 """Bytes."""
 ONE_REQUEST = 1024 * 1024
 """Bytes; what is not larger needs no blocks."""
-_AT_ONCE = 4
-"""Blocks on their way; with the one that is being filled, 20 MiB of memory."""
 SHA256 = "sha256"
 UPLOAD = "upload"
 """Metadata of every blob: its digest, and the write that made it."""
@@ -29,10 +28,22 @@ TAG = "retain_until"
 
 
 class Upload:
-    """One write of one blob. A commit whose answer was lost knows its own blob by a random mark in its metadata."""
+    """One write of one blob; `slots` bounds the blocks that are on their way, of all uploads together.
 
-    def __init__(self, blob: BlobClient, metadata: Mapping[str, str]) -> None:
+    A commit whose answer was lost knows its own blob by a random mark in its metadata.
+    """
+
+    def __init__(
+        self,
+        blob: BlobClient,
+        metadata: Mapping[str, str],
+        slots: asyncio.Semaphore,
+        *,
+        locked_until: datetime | None = None,
+    ) -> None:
         self._blob = blob
+        self._locked_until = locked_until
+        self._slots = slots
         self._metadata = metadata
         self._mark = secrets.token_hex(8)
         self._digest = hashlib.sha256()
@@ -72,27 +83,29 @@ class Upload:
 
     async def _stage_all(self, body: AsyncIterator[bytes]) -> list[BlobBlock]:
         blocks: list[BlobBlock] = []
-        slots = asyncio.Semaphore(_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             async for piece in _blocks(body):
                 self._digest.update(piece)
                 self.size += len(piece)
                 block = BlobBlock(f"{self._mark}{len(blocks):08}")
                 blocks.append(block)
-                await slots.acquire()
-                group.create_task(self._stage_one(block, piece, slots))
+                await self._slots.acquire()
+                # Not in the task itself: one that is cancelled before it runs would keep its slot.
+                group.create_task(self._stage_one(block, piece)).add_done_callback(self._release)
         return blocks
 
-    async def _stage_one(self, block: BlobBlock, piece: bytes, slots: asyncio.Semaphore) -> None:
-        try:
-            await self._blob.stage_block(block.id, BytesIO(piece), length=len(piece), validate_content=True)
-        finally:
-            slots.release()
+    async def _stage_one(self, block: BlobBlock, piece: bytes) -> None:
+        await self._blob.stage_block(block.id, BytesIO(piece), length=len(piece), validate_content=True)
+
+    def _release(self, _: asyncio.Task[None]) -> None:
+        self._slots.release()
 
     def _about(self) -> dict[str, Any]:
         about: dict[str, Any] = {"metadata": {**self._metadata, SHA256: self.sha256, UPLOAD: self._mark}}
         if TAG in self._metadata:
             about["tags"] = {TAG: self._metadata[TAG]}
+        if self._locked_until is not None:
+            about["immutability_policy"] = policy_until(self._locked_until)
         return about
 
     async def _settle(self, error: AzureError) -> datetime | None:

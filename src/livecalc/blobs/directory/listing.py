@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from livecalc.blobs.directory.address import Address
 from livecalc.blobs.directory.sidecar import info_of, read_sidecar
@@ -24,6 +24,7 @@ class _Entry(Struct, frozen=True):
     key: bytes
     name: str
     is_folder: bool
+    size: int = 0
 
 
 def walk(root: Path, container: str, prefix: str, after: str) -> Iterator[BlobInfo]:
@@ -73,7 +74,8 @@ def _entries(root: Path, container: str, above: str, wanted: _Wanted) -> list[_E
                 if item.is_dir(follow_symlinks=False):
                     found.append(_Entry(os.fsencode(name) + b"/", name, is_folder=True))
                 elif item.is_file(follow_symlinks=False):
-                    found.append(_Entry(os.fsencode(name), name, is_folder=False))
+                    size = item.stat(follow_symlinks=False).st_size
+                    found.append(_Entry(os.fsencode(name), name, is_folder=False, size=size))
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(filter(wanted.covers, found), key=lambda entry: entry.key)
@@ -88,7 +90,8 @@ def _infos(root: Path, container: str, run: list[_Entry]) -> Iterator[BlobInfo]:
         for entry in run:
             info = _info(Address(root, container, entry.name), records)
             if info is not None:
-                yield info
+                # The file's own size: whoever lists an archive sees that a blob was cut.
+                yield info if info.size == entry.size else structs.replace(info, size=entry.size)
 
 
 def _info(address: Address, records: int | None) -> BlobInfo | None:

@@ -17,7 +17,7 @@ from livecalc.blobs.directory.tree import reported
 from livecalc.blobs.directory.upload import Upload, sweep_temporaries
 from livecalc.blobs.names import check_blob, check_container, check_metadata, check_prefix
 from livecalc.blobs.port import BlobInfo, Body, Verb
-from livecalc.domain.errors import NotFound
+from livecalc.domain.errors import InvalidInput, NotFound
 
 CHUNK = 1024 * 1024
 _FIRST_BATCH = 64
@@ -42,10 +42,18 @@ class DirectoryStore:
         return str(self._root)
 
     async def write(
-        self, container: str, name: str, body: Body, *, metadata: Mapping[str, str] | None = None
+        self,
+        container: str,
+        name: str,
+        body: Body,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        locked_until: datetime | None = None,
     ) -> BlobInfo:
         """Store a blob. See the port; InvalidInput also when it, or a part of its path, is blob and folder at once."""
         checked = check_metadata(metadata)
+        if locked_until is not None:
+            raise self._cannot_lock(container, name)
         upload = Upload(self._address(container, name))
         if isinstance(body, bytes):
             return await in_thread(partial(self._write_at_once, upload, body, checked))
@@ -56,6 +64,22 @@ class DirectoryStore:
             return await in_thread(partial(upload.publish, self._now(), checked))
         finally:
             await in_thread(upload.close)
+
+    async def lock(self, container: str, name: str, until: datetime) -> None:  # noqa: ARG002  (whatever it is, it cannot be had)
+        """Raise InvalidInput: whoever may write into a folder may delete from it."""
+        raise self._cannot_lock(container, name)
+
+    async def protection(self, container: str) -> str | None:
+        """Say that there is none. See the port."""
+        return (
+            f"{container} would lie in the folder {self._root}, and a folder cannot protect anything: "
+            "keep blobs in Azure Blob Storage (AZURE_BLOB_CONNECTION_STRING or AZURE_BLOB_ACCOUNT_URL)"
+        )
+
+    def _cannot_lock(self, container: str, name: str) -> InvalidInput:
+        return InvalidInput(
+            f"blob {name!r} cannot be locked in {container}: a folder cannot protect anything, use Azure Blob Storage"
+        )
 
     def _address(self, container: str, name: str) -> Address:
         return Address(self._root, check_container(container), check_blob(name))

@@ -29,7 +29,6 @@ def command(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
     Due is what is finalized, idle for INACTIVITY_THRESHOLD_HOURS, or left half reaped. The log goes to standard
     error. Exits 1 when something failed, or could not be decided on.
     """
-    from livecalc.cli.session import own_target
     from livecalc.settings import load
 
     settings = load()
@@ -42,7 +41,7 @@ def command(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
     from livecalc.telemetry.logs import configure_logs
 
     configure_logs(level=settings.logs.level, format=settings.logs.format)
-    note(f"Target: {own_target(settings)}")
+    note(f"Target: {settings.own_target}")
     report = asyncio.run(_sweep(settings))
     if as_json:
         emit_json(_as_counted(report))
@@ -72,13 +71,12 @@ def _as_counted(report: "SweepReport") -> dict[str, Any]:
 
 
 def _show(settings: "Settings", plan: "SweepPlan", *, as_json: bool) -> int:
-    from livecalc.cli.session import own_target
     from livecalc.cli.views.namespaces import show_plan, total_plan
     from livecalc.cli.views.sweeps import entry
 
     lifecycle = settings.lifecycle
     limits = f"policy {lifecycle.archive_policy}   idle limit {lifecycle.inactivity_hours:g}h"
-    note(f"Target: {own_target(settings)}   {limits}")
+    note(f"Target: {settings.own_target}   {limits}")
     entries = [entry(each, plan.now) for each in plan.entries]
     if as_json:
         report: dict[str, Any] = {

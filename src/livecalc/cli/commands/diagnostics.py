@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING
 import click
 
 from livecalc.cli.checks import CHECK_FAILED, a_check
+from livecalc.cli.format import plain
 from livecalc.cli.lazy import Group
 from livecalc.cli.output import bad, emit, emit_json, good, json_option, note
 from livecalc.cli.session import connected
+from livecalc.cli.times import since_option
 
 if TYPE_CHECKING:
     from livecalc.cli.archive import Found
+    from livecalc.wire.diagnostics import ArchiveVerification
 
 EXAMPLE = """
 livecalc diagnostics list q4-2025
 livecalc diagnostics show q4-2025
-livecalc diagnostics download q4-2025/20260126-010504 -o archive
+livecalc diagnostics download q4-2025/20260126-010504 --to archive
+livecalc diagnostics verify --all
 """
+_bucket = click.option("--bucket", "only", metavar="ID", help="Only this bucket's.")
 _archive = click.argument("archive", metavar="BUCKET[/TIMESTAMP]")
 
 
@@ -30,15 +35,18 @@ def command() -> None:
     """
 
 
-@command.command("list", example="livecalc diagnostics list q4-2025")
+@command.command("list", example="livecalc diagnostics list --bucket q4-2025")
 @click.argument("bucket", required=False)
+@_bucket
 @json_option
-def list_command(bucket: str | None, *, as_json: bool) -> None:
+def list_command(bucket: str | None, only: str | None, *, as_json: bool) -> None:
     """List the archives of a bucket, or of all, the newest of a bucket last."""
     from livecalc.cli.views.archives import list_archives
 
+    if bucket is not None and only is not None:
+        raise click.UsageError("give the bucket once: as an argument, or with --bucket")
     with connected() as client:
-        archives = client.archives(bucket)
+        archives = client.archives(bucket or only)
     if as_json:
         emit_json(archives)
     else:
@@ -70,66 +78,145 @@ def show_command(ctx: click.Context, archive: str, *, as_json: bool) -> None:
         ctx.exit(CHECK_FAILED)
 
 
-@command.command("cat", example="livecalc diagnostics cat q4-2025/20260126-010504/logs/j-01jdx4m8k3q7-0-x7k2p.log")
-@click.argument("path", metavar="BUCKET[/TIMESTAMP]/PATH")
-def cat_command(path: str) -> None:
-    """Print one blob of an archive."""
-    from livecalc.cli.archive import newest
+@command.command("cat", example="livecalc diagnostics cat q4-2025 j-01jdx4m8k3q7-0-x7k2p")
+@click.argument("archive", metavar="BUCKET[/TIMESTAMP]")
+@click.argument("log", metavar="LOG", required=False)
+def cat_command(archive: str, log: str | None) -> None:
+    """Print one log of an archive, or any other blob.
+
+    LOG is a pod, a pod's container as in `pod.container`, or a blob as the manifest lists it. In one word,
+    BUCKET[/TIMESTAMP]/BLOB, a blob is printed without a look at the manifest.
+    """
+    from livecalc.cli.archive import find, log_name, newest
     from livecalc.cli.files import save_stream
 
-    bucket, timestamp, name = _split(path)
+    if log is None:
+        bucket, timestamp, name = _split(archive)
+        with connected() as client, a_check():
+            save_stream(client.blob(f"{bucket}/{timestamp or newest(client, bucket)}/{name}"), None)
+        return
     with connected() as client, a_check():
-        save_stream(client.blob(f"{bucket}/{timestamp or newest(client, bucket)}/{name}"), None)
+        found = find(client, archive)
+        save_stream(client.blob(f"{found.path}/{log_name(found, log)}"), None)
 
 
-@command.command("download", example="livecalc diagnostics download q4-2025 -o archive")
+@command.command("download", example="livecalc diagnostics download q4-2025 --to archive")
 @_archive
 @click.option(
+    "--to",
     "--output",
     "-o",
+    "output",
+    metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
     help="The folder; by default as the archive is called.",
 )
 @json_option
-def download_command(archive: str, output: Path | None, *, as_json: bool) -> None:
+@click.pass_context
+def download_command(ctx: click.Context, archive: str, output: Path | None, *, as_json: bool) -> None:
     """Fetch every blob of an archive into a folder, each checked against the manifest.
 
-    What is there and as the manifest says is not fetched again. Exits 3 when a blob is not as the manifest says.
+    What is there and as the manifest says is not fetched again, and a download that was cut off goes on where it
+    stopped. Exits 3 when a blob is not as the manifest says.
     """
-    from livecalc.cli.archive import fetch, find
+    from livecalc.cli.archive import find
+    from livecalc.cli.download import fetch
+    from livecalc.cli.progress import transfer
 
     with connected() as client, a_check():
         found = find(client, archive)
         target = output or Path(found.path.replace("/", "-"))
-        report = fetch(client, found, target)
+        with transfer(found.path) as advance:
+            report = fetch(client, found, target, advance)
     if as_json:
         emit_json(report)
     else:
-        emit(f"{target}/: {report['blobs']} blobs, {report['fetched']} fetched")
+        emit(f"{target}/: {report.blobs} blobs, {report.fetched} fetched")
+    for difference in report.differences:
+        note(bad(difference))
+    if report.differences:
+        ctx.exit(CHECK_FAILED)
 
 
 @command.command("verify", example="livecalc diagnostics verify q4-2025")
-@_archive
+@click.argument("archive", metavar="[BUCKET[/TIMESTAMP]]", required=False)
+@click.option("--all", "every", is_flag=True, help="All archives, and those that the audit record misses.")
 @json_option
 @click.pass_context
-def verify_command(ctx: click.Context, archive: str, *, as_json: bool) -> None:
-    """Check every blob of an archive against its manifest.
+def verify_command(ctx: click.Context, archive: str | None, *, every: bool, as_json: bool) -> None:
+    """Check every blob of an archive against its manifest, and the manifest against the audit record.
 
-    Exits 3 when one is missing or not what the manifest says.
+    The manifest must also be as its schema asks, and name an audit head that is in the audit record. Exits 3 when
+    something is missing or differs, and names it.
     """
-    from livecalc.cli.archive import find
+    from livecalc.cli.archive import locate
     from livecalc.cli.views.archives import verdict
 
+    if every == (archive is not None):
+        raise click.UsageError("name one archive, or give --all")
+    found: list[ArchiveVerification] = []
     with connected() as client, a_check():
-        found = find(client, archive)
-        verification = client.verify_archive(found.bucket_id, found.timestamp)
+        for each in client.verify_archives() if archive is None else [client.verify_archive(*locate(client, archive))]:
+            found.append(each)
+            if not as_json:
+                emit((good if each.holds else bad)(verdict(each)))
+                for difference in each.differences:
+                    note(f"  {plain(difference)}")
     if as_json:
-        emit_json(verification)
+        emit_json(found if every else found[0])
+    elif every and not found:
+        emit("There is no archive.")
+    if not all(each.holds for each in found):
+        ctx.exit(CHECK_FAILED)
+
+
+@command.command("violations", example="livecalc diagnostics violations --since 7d")
+@since_option
+@_bucket
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="At most so many violations.",
+)
+@json_option
+def violations_command(since: str | None, only: str | None, limit: int, *, as_json: bool) -> None:
+    """List the sentinel violations of all archives, newest first.
+
+    They come from an index over the archives; `livecalc diagnostics reindex --check` compares the two.
+    """
+    from livecalc.cli.views.violations import list_violations
+
+    with connected() as client:
+        found = client.violations(since=since, bucket_id=only, limit=limit)
+    if as_json:
+        emit_json(found)
     else:
-        emit((good if verification.holds else bad)(verdict(verification)))
-        for difference in verification.differences:
-            note(f"  {difference}")
-    if not verification.holds:
+        emit(list_violations(found))
+
+
+@command.command("reindex", example="livecalc diagnostics reindex --check")
+@click.option("--check", is_flag=True, help="Only compare, and change nothing.")
+@json_option
+@click.pass_context
+def reindex_command(ctx: click.Context, *, check: bool, as_json: bool) -> None:
+    """Make the index of sentinel violations anew from the archives, and compare the two.
+
+    Exits 3 when they are not equal: with --check as they were found, else after the index was made anew.
+    """
+    from livecalc.cli.views.violations import tell_reindexed
+
+    with connected() as client:
+        found = client.reindex(check=check)
+    if as_json:
+        emit_json(found)
+    else:
+        emit((good if found.equal else bad)(tell_reindexed(found)))
+        for difference in found.differences:
+            note(f"  {plain(difference)}")
+    if not found.equal:
         ctx.exit(CHECK_FAILED)
 
 
@@ -150,8 +237,10 @@ def _split(path: str) -> tuple[str, str, str]:
 
 def _how_to_print(found: "Found") -> str:
     """How to print a log, or what there is when nothing ran."""
-    from livecalc.lifecycle.places import MANIFEST
+    from livecalc.lifecycle.places import LOGS, MANIFEST
 
-    logs = [log.blob for log in found.manifest.containers if log.blob]
-    what, name = ("a log", logs[0]) if logs else ("a blob", MANIFEST)
-    return f"Print {what}: livecalc diagnostics cat {found.path}/{name}"
+    for log in found.manifest.containers:
+        if log.blob:
+            name = log.blob.removeprefix(LOGS).removesuffix(".log")
+            return f"Print a log: livecalc diagnostics cat {found.path} {name}"
+    return f"Print a blob: livecalc diagnostics cat {found.path}/{MANIFEST}"

@@ -59,7 +59,7 @@ def show_command(bucket: str, *, as_json: bool) -> None:
 @click.option(
     "--retention",
     type=click.Choice(["standard", "regulatory"]),
-    help="How long its archive is kept; this version refuses regulatory.",
+    help="How long its archive is kept: 30 days, or 7 years where the store can lock.",
 )
 @json_option
 def create_command(bucket: str, retention: str | None, *, as_json: bool) -> None:

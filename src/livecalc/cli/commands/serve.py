@@ -38,8 +38,7 @@ def command(host: str, port: int) -> None:
 async def _serve(settings: "Settings", host: str, port: int) -> None:
     from livecalc.api.serve import serve
     from livecalc.bootstrap.service import open_platform
-    from livecalc.cli.session import own_target
 
-    note(f"Target: {own_target(settings)}")
+    note(f"Target: {settings.own_target}")
     async with open_platform(settings) as platform:
         await serve(platform, host, port, announce=note)

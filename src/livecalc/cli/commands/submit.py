@@ -30,7 +30,7 @@ livecalc submit model.zip --bucket statutory --partitions 4 --deadline 2h
 @click.option(
     "--retention",
     type=click.Choice(["standard", "regulatory"]),
-    help="How long the archive is kept; this version refuses regulatory.",
+    help="How long the archive is kept: 30 days, or 7 years where the store can lock.",
 )
 @json_option
 @click.pass_context

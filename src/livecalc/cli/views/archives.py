@@ -81,7 +81,9 @@ def verdict(verification: ArchiveVerification) -> str:
     """What a verification found, in one line."""
     amount = f"{count(verification.blobs, 'blob')}, {size(verification.bytes)}"
     if verification.holds:
-        return f"{verification.archive}: {amount}, as the manifest says"
+        return f"{verification.archive}: {amount}, as the manifest and the audit record say"
+    if verification.archive == "*":
+        return f"beside the archives: {count(len(verification.differences), 'difference')}"
     return f"{verification.archive}: {count(len(verification.differences), 'difference')} in {amount}"
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
+import livecalc
 from livecalc.cluster.local import namespaces, storage, workloads
 from livecalc.cluster.local.clock import cluster_time
 from livecalc.cluster.local.home import Home
@@ -74,6 +75,10 @@ class LocalCluster:
         """How many pods it runs at once."""
         return self._settings.slots
 
+    async def version(self) -> str:
+        """This program's own: a node runs the code of whoever started it."""
+        return f"livecalc {livecalc.__version__}"
+
     async def now(self) -> datetime:
         """The machine's clock, even where this process's own is shifted."""
         return moment(cluster_time())
@@ -130,7 +135,7 @@ class LocalCluster:
         try:
             while True:
                 going_on = follow and await self._is_alive(record)
-                while chunk := await self._run(reader.read):
+                while not reader.is_at_end and (chunk := await self._run(reader.read)):
                     yield chunk
                 if not going_on:
                     return

@@ -78,6 +78,11 @@ class LogReader:
             rotated = self._was_rotated()
             return self._file.read(_CHUNK) or (self._read_next_file() if rotated else b"")
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing more will come; never while it follows."""
+        return self._left == 0
+
     def close(self) -> None:
         """Let go of the file, after a read that is still going on in another thread."""
         with self._busy:

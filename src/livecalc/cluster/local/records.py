@@ -93,7 +93,8 @@ def _main_container(row: Row) -> ContainerRecord:
         )
     if row["phase"] == "Running":
         return ContainerRecord(name=MAIN_CONTAINER, state="running", started_at=_maybe(row["started"]))
-    return ContainerRecord(name=MAIN_CONTAINER, state="waiting", reason="Queued" if row["phase"] == "Pending" else "")
+    why = "Queued" if row["phase"] == "Pending" else row["reason"]  # of a job that was stopped before its turn came
+    return ContainerRecord(name=MAIN_CONTAINER, state="waiting", reason=why)
 
 
 def job_record(row: Row, succeeded: Sequence[int]) -> ClusterJob:

@@ -1,0 +1,137 @@
+"""A log of 1 GiB through the archive into Azurite, against the same bytes piped by a bare upload of staged blocks.
+
+Both are whole processes, one after the other, in each of three rounds: `livecalc cleanup`, which reaps a namespace whose
+job printed the log, and `bare_pipe.py`, which copies the worker's blob. `--mib` takes another size.
+"""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from report import figure, finish
+from store import azurite
+
+from livecalc.bootstrap.service import open_platform
+from livecalc.bundles.pack import pack
+from livecalc.domain.tenants import Principal
+from livecalc.jobs.service import SubmitRequest
+from livecalc.settings import load
+
+ROUNDS = 3
+ANA = Principal(tenant_id="acme", user_id="ana")
+LEAST_THROUGHPUT = 0.95
+MOST_ABOVE_IDLE = 128.0
+MOST_IN_ALL = 512.0
+CONFIG = """{
+  "name": "talkative", "version": "1",
+  "scenarios": {"count": 8, "block": 8, "seed": 1},
+  "assumptions": [],
+  "pipeline": {"nodes": [
+    {"id": "talk", "engine": "python://talk.py:talk", "inputs": {}, "outputs": {"npv": "bus://results/npv"}}
+  ]},
+  "results": ["bus://results/npv"]
+}"""
+MODEL = '''"""Prints {mib} MiB."""
+
+import sys
+
+LINE = "policy 0012345 scenario 000123 npv 12345.678901 discount 0.987654321 decrement 0.001\\n"
+
+
+def talk(block, /):
+    """Print, and return nothing of value."""
+    whole, rest = divmod({mib} << 20, len(LINE))
+    piece = LINE * 10_000
+    for _ in range(whole // 10_000):
+        sys.stdout.write(piece)
+    sys.stdout.write(LINE * (whole % 10_000) + LINE[:rest])
+    return block.normals(1, "npv")[:, 0]
+'''
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a process took."""
+
+    seconds: float
+    peak_mib: float
+
+
+def run(command: list[str], env: dict[str, str]) -> Ended:
+    """Run a process to its end; its time, and the most memory that it had."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None  # it is a pipe
+    said = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{command} failed:\n{said.decode(errors='replace')[-3000:]}")
+    return Ended(time.perf_counter() - start, usage.ru_maxrss / 1024)
+
+
+async def print_log(env: dict[str, str], model: Path, bucket: str) -> tuple[str, str]:
+    """Run a job that prints the log, finalize its bucket; the container and name of the worker's own copy."""
+    async with open_platform(load(env)) as platform:
+        packed = pack(model, model.parent / "model.zip")
+        await platform.bundles.push(ANA.tenant_key, packed.path)
+        request = SubmitRequest(bucket_id=bucket, model_bundle_hash=packed.model_bundle_hash, partitions=1)
+        submitted = await platform.jobs.submit(ANA, request, request_id=bucket)
+        last = [job async for job in platform.jobs.events(ANA, submitted.job_id)][-1]
+        if last.state != "succeeded":
+            raise SystemExit(f"the job that prints the log failed: {last.error}")
+        await platform.namespaces.finalize_namespace(ANA, submitted.namespace, force=False, request_id=bucket)
+        container = f"results-{ANA.tenant_key}"
+        blobs = [info async for info in platform.blobs.list_blobs(container, f"jobs/{submitted.job_id}/")]
+        return container, max(blobs, key=lambda info: info.size).name
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mib", type=int, default=1024)
+    mib = parser.parse_args().mib
+    with tempfile.TemporaryDirectory(prefix="livecalc-bench-") as place, azurite() as connection_string:
+        folder = Path(place)
+        model = folder / "model"
+        model.mkdir()
+        (model / "livecalc.config.json").write_text(CONFIG)
+        (model / "talk.py").write_text(MODEL.format(mib=mib))
+        mine = {
+            "LIVECALC_HOME": str(folder / "home"),
+            "AZURE_BLOB_CONNECTION_STRING": connection_string,
+            "LOG_LIMIT_MIB": str(mib + 1),
+        }
+        env = {**os.environ, **mine}
+        cleanup = [sys.executable, "-m", "livecalc", "cleanup"]
+        bare = [sys.executable, str(Path(__file__).with_name("bare_pipe.py"))]
+        ours: list[Ended] = []
+        theirs: list[Ended] = []
+        for number in range(ROUNDS):
+            container, name = asyncio.run(print_log(mine, model, f"bench-{number}"))
+            theirs.append(run([*bare, container, name, "bare", f"{number}.log"], env))
+            ours.append(run(cleanup, env))
+            print(f"round {number}: bare {theirs[-1]}, archive {ours[-1]}", flush=True)
+        idle = run(cleanup, env)
+    typical = median(each.seconds for each in ours), median(each.seconds for each in theirs)
+    peak = max(each.peak_mib for each in ours)
+    finish(
+        [
+            figure("a 1 GiB log, archive / bare upload, time", typical[0] / typical[1], 1 / LEAST_THROUGHPUT, "times"),
+            figure("a 1 GiB log, archive", typical[0], None, "s"),
+            figure("a 1 GiB log, bare upload", typical[1], None, "s"),
+            figure("a 1 GiB log, peak memory above idle", peak - idle.peak_mib, MOST_ABOVE_IDLE, "MiB"),
+            figure("a 1 GiB log, peak memory", peak, MOST_IN_ALL, "MiB"),
+        ],
+        {"mib": mib, "rounds": ROUNDS, "idle_peak_mib": round(idle.peak_mib, 1)},
+    )
+
+
+if __name__ == "__main__":
+    main()

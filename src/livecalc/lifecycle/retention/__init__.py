@@ -1,0 +1,1 @@
+"""What has outlived its retention goes: `observe`, the pure `plan`, the `curator`; `holds` stand against it."""

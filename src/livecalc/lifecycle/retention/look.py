@@ -1,0 +1,195 @@
+"""Look at a tenant's archives, jobs and bundles, and find out until when each is kept. Writes nothing."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from livecalc.blobs.port import BlobInfo, BlobStore, read_all
+from livecalc.domain.buckets import is_bucket_id
+from livecalc.domain.errors import Conflict, Damaged, NotFound
+from livecalc.domain.jobs import is_job_id
+from livecalc.domain.retention import Retention, retain_until
+from livecalc.domain.shelves import Shelf, bundle_shelf, is_regulatory, result_shelf
+from livecalc.domain.tenants import tenant_key
+from livecalc.domain.timestamps import parse_timestamp
+from livecalc.lifecycle.manifest import Manifest, read_manifest
+from livecalc.lifecycle.places import (
+    MANIFEST,
+    RETAIN_UNTIL,
+    Place,
+    bucket_places,
+    is_archive_timestamp,
+    kept_until,
+)
+from livecalc.lifecycle.retention.seen import ArchiveSeen, BundleSeen, JobSeen, Stored
+from livecalc.records import paths
+from livecalc.records.bounded import map_bounded
+from livecalc.records.model import SubmittedRecord
+
+_AT_ONCE = 16
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_PARTS = 3
+"""Of a name `{bucket_id}/{timestamp}/{blob}`."""
+
+
+async def see_archives(blobs: BlobStore, prefix: str, key: str) -> list[ArchiveSeen]:
+    """Look at all archives of a tenant, also at folders that have no manifest (any more). Raises Unavailable."""
+    folders: defaultdict[tuple[str, str], list[BlobInfo]] = defaultdict(list)
+    for top in bucket_places(prefix, key, None):
+        async for info in blobs.list_blobs(top.container, top.folder):
+            parts = info.name.removeprefix(top.folder).split("/", _PARTS - 1)
+            if len(parts) == _PARTS and is_bucket_id(parts[0]) and is_archive_timestamp(parts[1]):
+                folders[top.container, f"{top.folder}{parts[0]}/{parts[1]}/"].append(info)
+    places = [(Place(container=container, folder=folder), found) for (container, folder), found in folders.items()]
+    return await map_bounded(lambda each: see_archive(blobs, key, *each), places, at_once=_AT_ONCE)
+
+
+async def see_archive(blobs: BlobStore, key: str, place: Place, infos: Sequence[BlobInfo]) -> ArchiveSeen:
+    """Look at one archive of the tenant with this key, whose blobs were listed. Raises Unavailable."""
+    manifest: Manifest | None = None
+    unknown = ""
+    if any(info.name == place.blob(MANIFEST) for info in infos):
+        try:
+            manifest, _ = await read_manifest(blobs, place)
+        except NotFound:
+            pass
+        except Damaged as error:
+            unknown = error.detail
+    if manifest is not None and tenant_key(manifest.tenant_id) != key:
+        unknown = f"its manifest is of tenant {manifest.tenant_id}"
+    dates = [_date_of(place, info) for info in infos]
+    if manifest is not None:
+        dates.append(parse_timestamp(manifest.retain_until))
+    known = [date for date in dates if date is not None]
+    if len(known) < len(dates):
+        unknown = unknown or "what it says of its retention cannot be read"
+    return ArchiveSeen(
+        place=place,
+        stored=Stored.of(infos),
+        kept_until=max(known, default=None),
+        has_manifest=manifest is not None,
+        jobs=None if manifest is None else _jobs_of(manifest),
+        tenant_id=None if manifest is None else manifest.tenant_id,
+        unknown=unknown,
+    )
+
+
+def _date_of(place: Place, info: BlobInfo) -> datetime | None:
+    """Until when a blob is kept: what it says, or else what its path and container promise."""
+    stated = info.metadata.get(RETAIN_UNTIL)
+    if stated is not None:
+        return parse_timestamp(stated)
+    retention = Retention.REGULATORY if is_regulatory(place.container) else Retention.STANDARD
+    try:
+        return kept_until(place.path, retention)
+    except Conflict:
+        return None
+
+
+def _jobs_of(manifest: Manifest) -> frozenset[str] | None:
+    """The jobs of an archive; None where something may be missing of them."""
+    if manifest.state == "Waived" or manifest.notes:
+        return None
+    return frozenset(
+        [job.job_id for job in manifest.jobs] + [pod.job_id for pod in manifest.pods if pod.job_id is not None]
+    )
+
+
+async def see_jobs(blobs: BlobStore, key: str) -> list[JobSeen]:
+    """Look at all jobs of a tenant, also at what is left of one that was not wholly forgotten. Raises Unavailable."""
+    found: defaultdict[str, list[tuple[Shelf, BlobInfo]]] = defaultdict(list)
+    buckets: dict[str, str] = {}
+    for shelf in shelves_of_results(key):
+        async for info in blobs.list_blobs(shelf.container, shelf.blob(paths.JOBS)):
+            job_id = info.name.removeprefix(shelf.blob(paths.JOBS)).partition("/")[0]
+            if is_job_id(job_id):
+                found[job_id].append((shelf, info))
+        async for info in blobs.list_blobs(shelf.container, shelf.blob(paths.BUCKETS)):
+            bucket, _, job_id = info.name.removeprefix(shelf.blob(paths.BUCKETS)).partition("/")
+            if is_job_id(job_id):
+                found[job_id].append((shelf, info))
+                buckets[job_id] = bucket
+    return await map_bounded(
+        lambda job_id: _see_job(blobs, job_id, buckets.get(job_id, ""), found[job_id]), sorted(found), at_once=_AT_ONCE
+    )
+
+
+async def _see_job(blobs: BlobStore, job_id: str, bucket_id: str, found: Sequence[tuple[Shelf, BlobInfo]]) -> JobSeen:
+    record, unknown = None, ""
+    for shelf, info in found:
+        if info.name == shelf.blob(paths.submitted(job_id)):
+            try:
+                record = await read_submitted(blobs, shelf, job_id)
+            except Damaged as error:
+                unknown = error.detail
+    infos = [info for _, info in found]
+    return JobSeen(
+        job_id=job_id,
+        bucket_id=record.bucket_id if record is not None else bucket_id,
+        stored=Stored.of(infos),
+        kept_until=retain_until(_class_of(record), _ended_at(job_id, infos)),
+        model_bundle_hash=record.model_bundle_hash if record is not None else None,
+        tenant_id=record.tenant_id if record is not None else None,
+        unknown=unknown,
+    )
+
+
+async def read_submitted(blobs: BlobStore, shelf: Shelf, job_id: str) -> SubmittedRecord | None:
+    """Read what was asked; None when it is gone. Raises Damaged, Unavailable."""
+    try:
+        raw = await read_all(blobs, shelf.container, shelf.blob(paths.submitted(job_id)))
+        return msgspec.json.decode(raw, type=SubmittedRecord)
+    except NotFound:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Damaged(f"record {paths.submitted(job_id)} cannot be read: {error}") from None
+
+
+def _class_of(record: SubmittedRecord | None) -> Retention:
+    """A job's retention; the longer one when what its record says is not understood."""
+    if record is None:
+        return Retention.STANDARD
+    try:
+        return Retention(record.retention)
+    except ValueError:
+        return Retention.REGULATORY
+
+
+def _ended_at(job_id: str, infos: Sequence[BlobInfo]) -> datetime:
+    """When its end was recorded, else when it was submitted, else when the last of what is left was stored."""
+    for name in (paths.finished(job_id), paths.submitted(job_id)):
+        stored = [info.created_at for info in infos if info.name.endswith(name)]
+        if stored:
+            return max(stored)
+    return max(info.created_at for info in infos)
+
+
+async def see_bundles(blobs: BlobStore, key: str) -> list[BundleSeen]:
+    """Look at all bundles of a tenant. Raises Unavailable."""
+    found: defaultdict[str, list[BlobInfo]] = defaultdict(list)
+    for shelf in shelves_of_bundles(key):
+        async for info in blobs.list_blobs(shelf.container, shelf.prefix):
+            name = info.name.removeprefix(shelf.prefix)
+            if _HASH.fullmatch(name) is not None:
+                found[name].append(info)
+    return [
+        BundleSeen(
+            model_bundle_hash=name,
+            stored=Stored.of(infos),
+            kept_until=retain_until(Retention.STANDARD, max(info.created_at for info in infos)),
+        )
+        for name, infos in sorted(found.items())
+    ]
+
+
+def shelves_of_results(key: str) -> list[Shelf]:
+    """Where a tenant's records and results may lie."""
+    return [result_shelf(key, retention) for retention in Retention]
+
+
+def shelves_of_bundles(key: str) -> list[Shelf]:
+    """Where a tenant's bundles may lie."""
+    return [bundle_shelf(key, retention) for retention in Retention]

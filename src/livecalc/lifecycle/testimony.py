@@ -1,0 +1,84 @@
+"""What a tenant's audit chain says of his archives: which were made, with which manifest, and which were deleted.
+
+It is read whole, and every record checked: what stands before the first bad record can be believed.
+"""
+
+from msgspec import Struct, field
+
+from livecalc.audit.log import AuditLog
+from livecalc.domain.audit import AuditRecord
+from livecalc.lifecycle.journal import REAP, RETENTION_DELETE
+
+NO_RECORD = "the audit chain has no record: it is missing"
+"""A flaw only where there is an archive: a tenant of whom there is nothing has no chain either."""
+_SECOND = len("20260126-010504")
+
+
+class Made(Struct, frozen=True, kw_only=True):
+    """The outcome of the reap that made an archive."""
+
+    sequence: int
+    manifest_sha256: str | None
+
+
+class Testimony(Struct, kw_only=True):
+    """The chain as far as it is good; archives by `{bucket_id}/{timestamp}`."""
+
+    flaw: str | None = None
+    """Why it is not good, or not beyond some record."""
+    hashes: list[str] = field(default_factory=list[str])
+    """Of record 1, 2, ..."""
+    made: dict[str, Made] = field(default_factory=dict[str, Made])
+    deleted: set[str] = field(default_factory=set[str])
+    """By retention, whose intent is enough: it goes on where it was stopped."""
+    begun: dict[str, str] = field(default_factory=dict[str, str])
+    """The archives of reaps without an outcome, as they were called at first, by request."""
+
+    def is_being_made(self, path: str) -> bool:
+        """Tell whether a reap that has no outcome yet may be writing there, perhaps under a later number."""
+        return any(_without_number(each) == _without_number(path) for each in self.begun.values())
+
+    def head_difference(self, head: str) -> str | None:
+        """Say in what the chain differs from a head, `{sequence}:{hash}`, that it once had; None when it does not."""
+        number, _, digest = head.partition(":")
+        if not number.isdecimal() or not 1 <= int(number) <= len(self.hashes):
+            if self.flaw is not None:
+                return None  # it ends too early to tell, which is said already
+            return f"its audit head {head[:20]} is not in the audit chain, which has {len(self.hashes)} records"
+        if self.hashes[int(number) - 1] != digest:
+            return f"its audit head {head[:20]} is not what the audit chain has as record {number}"
+        return None
+
+    def note(self, record: AuditRecord) -> None:
+        """Hear the next record."""
+        self.hashes.append(record.hash)
+        archive = record.detail.get("archive")
+        if not isinstance(archive, str):
+            return
+        if record.operation == RETENTION_DELETE:
+            self.deleted.add(archive)
+        elif record.operation == REAP and record.phase == "intent":
+            self.begun[record.request_id] = archive
+        elif record.operation == REAP:
+            self.begun.pop(record.request_id, None)
+            digest = record.detail.get("manifest_sha256")
+            made = Made(sequence=record.sequence, manifest_sha256=digest if isinstance(digest, str) else None)
+            # The first is the one that later records vouch for.
+            self.made.setdefault(archive, made)
+
+
+async def hear(audit: AuditLog, tenant_id: str) -> Testimony:
+    """Read a tenant's chain. Raises Unavailable."""
+    testimony = Testimony()
+    found = await audit.verify(tenant_id, seen=testimony.note)
+    if not found.holds:
+        where = "the audit chain" if found.first_bad is None else f"the audit chain from record {found.first_bad} on"
+        testimony.flaw = f"{where} does not hold: {found.reason}"
+    elif not found.records:
+        testimony.flaw = NO_RECORD
+    return testimony
+
+
+def _without_number(path: str) -> str:
+    bucket, _, timestamp = path.rpartition("/")
+    return f"{bucket}/{timestamp[:_SECOND]}"

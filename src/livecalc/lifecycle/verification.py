@@ -1,0 +1,211 @@
+"""Verify archives: blobs against manifests, manifests against their schema, and all against the audit chain.
+
+Each difference is named in a sentence of its own; nothing is repaired.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator
+
+import msgspec
+from msgspec import Struct
+
+from livecalc.audit.log import AuditLog
+from livecalc.blobs.names import check_blob
+from livecalc.blobs.port import BlobStore, read_all
+from livecalc.domain.errors import Damaged, InvalidInput, NotFound
+from livecalc.domain.tenants import Principal
+from livecalc.lifecycle.folders import Folders, find_place, list_folders
+from livecalc.lifecycle.manifest import BlobEntry, Manifest, read_manifest
+from livecalc.lifecycle.places import MANIFEST, Place
+from livecalc.lifecycle.receipt import difference, list_stored
+from livecalc.lifecycle.schema import schema_differences
+from livecalc.lifecycle.testimony import NO_RECORD, Testimony, hear
+from livecalc.records.bounded import map_bounded
+from livecalc.wire.diagnostics import ArchiveVerification
+
+_AT_ONCE = 8
+EVERYTHING = "*"
+"""What a verification of all archives calls what belongs to none of them."""
+
+
+class _Subject(Struct, frozen=True, kw_only=True):
+    """An archive's manifest: as it is stored, and as far as it can be read."""
+
+    place: Place
+    sha256: str | None
+    manifest: Manifest | None
+    differences: list[str]
+
+
+class Verifier:
+    """Verifies the archives of all tenants; every method is scoped by the caller's."""
+
+    def __init__(self, blobs: BlobStore, prefix: str, audit: AuditLog) -> None:
+        self._blobs = blobs
+        self._prefix = prefix
+        self._audit = audit
+
+    async def verify(self, principal: Principal, bucket_id: str, timestamp: str) -> ArchiveVerification:
+        """Verify one archive by all its blobs and the whole audit chain. Raises NotFound, Unavailable."""
+        place = await find_place(self._blobs, self._prefix, principal.tenant_key, bucket_id, timestamp)
+        return await self._verify(principal, place, await hear(self._audit, principal.tenant_id))
+
+    async def verify_all(self, principal: Principal) -> AsyncGenerator[ArchiveVerification, None]:
+        """Verify all archives, by bucket and time; then tell of those that are gone, and of blobs that are of none.
+
+        Raises Unavailable.
+        """
+        others: list[str] = []
+        folders = Folders(archives=[], strays=[])
+        try:
+            folders = await list_folders(self._blobs, self._prefix, principal.tenant_key)
+        except Damaged as error:
+            # Those that the chain knows are verified all the same.
+            others.append(f"what is there cannot be listed: {error.detail}")
+        testimony = await hear(self._audit, principal.tenant_id)
+        there = {place.path for place in folders.archives}
+        for place in folders.archives:
+            try:
+                yield await self._verify(principal, place, testimony)
+            except NotFound:
+                continue  # its retention has ended meanwhile
+        for path in sorted(testimony.made.keys() - there - testimony.deleted):
+            yield await self._verify_unlisted(principal, path, testimony)
+        others += _others(folders, testimony)
+        if testimony.flaw is not None and testimony.flaw != NO_RECORD:
+            others.append(testimony.flaw)  # where there is no archive to say it
+        if others:
+            yield ArchiveVerification(archive=EVERYTHING, holds=False, blobs=0, bytes=0, differences=others)
+
+    async def _verify_unlisted(self, principal: Principal, path: str, testimony: Testimony) -> ArchiveVerification:
+        """Verify an archive that the chain knows, and that was not there when archives were listed."""
+        bucket, _, timestamp = path.rpartition("/")
+        try:
+            place = await find_place(self._blobs, self._prefix, principal.tenant_key, bucket, timestamp)
+        except NotFound:
+            made = testimony.made[path].sequence
+            gone = f"it is gone: audit record {made} says that it was made, and none that retention deleted it"
+            return ArchiveVerification(archive=path, holds=False, blobs=0, bytes=0, differences=[gone])
+        return await self._verify(principal, place, testimony)
+
+    async def _verify(self, principal: Principal, place: Place, testimony: Testimony) -> ArchiveVerification:
+        subject = await self._read(place)
+        differences = [*subject.differences]
+        manifest = subject.manifest
+        if manifest is not None:
+            differences += [*_contradictions(place, manifest), *await self._stored(place, manifest, subject.sha256)]
+        differences += await self._audited(principal, subject, testimony)
+        entries = [] if manifest is None else manifest.blobs
+        return ArchiveVerification(
+            archive=place.path,
+            holds=not differences,
+            blobs=len(entries),
+            bytes=sum(entry.bytes for entry in entries),
+            differences=differences,
+            manifest_sha256=subject.sha256,
+        )
+
+    async def _read(self, place: Place) -> _Subject:
+        """Read a manifest as strictly as its schema asks. Raises NotFound."""
+        try:
+            raw = await read_all(self._blobs, place.container, place.blob(MANIFEST))
+        except Damaged as error:
+            found = [f"{MANIFEST} is damaged: {error.detail}"]
+            return _Subject(place=place, sha256=None, manifest=None, differences=found)
+        manifest, found = None, list[str]()
+        try:
+            found += [f"{MANIFEST}: {each}" for each in schema_differences(msgspec.json.decode(raw))]
+            manifest = msgspec.json.decode(raw, type=Manifest)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            found = found or [f"{MANIFEST} cannot be read: {error}"]
+        return _Subject(place=place, sha256=hashlib.sha256(raw).hexdigest(), manifest=manifest, differences=found)
+
+    async def _stored(self, place: Place, manifest: Manifest, sha256: str | None) -> list[str]:
+        """Compare every blob with its entry, and name what has none."""
+        found = await map_bounded(lambda entry: self._difference(place, entry), manifest.blobs, at_once=_AT_ONCE)
+        differences = [each for each in found if each is not None]
+        try:
+            stored = await list_stored(self._blobs, place)
+        except Damaged as error:
+            return [*differences, f"its blobs cannot be listed: {error.detail}"]
+        if MANIFEST in stored and stored[MANIFEST].sha256 not in {"", sha256}:
+            differences.append(f"{MANIFEST} is not what was written")
+        listed = {entry.name for entry in manifest.blobs} | {MANIFEST}
+        return [*differences, *(f"{name} is not in the manifest" for name in sorted(stored.keys() - listed))]
+
+    async def _difference(self, place: Place, entry: BlobEntry) -> str | None:
+        try:
+            check_blob(place.blob(entry.name))
+        except InvalidInput as error:
+            return f"{MANIFEST} lists what is no blob: {error.detail}"
+        return await difference(self._blobs, place, entry)
+
+    async def _audited(self, principal: Principal, subject: _Subject, testimony: Testimony) -> list[str]:
+        """Compare a manifest with what the chain says of it, and the chain with what the manifest says of it."""
+        found = [] if testimony.flaw is None else [testimony.flaw]
+        path = subject.place.path
+        made = testimony.made.get(path)
+        if made is None:
+            if not await self._is_vouched_for(principal, subject, testimony):
+                found.append(_unknown(path, testimony))
+        elif made.manifest_sha256 is None:
+            found.append(f"audit record {made.sequence}, of its reap, does not say what its manifest was")
+        elif subject.sha256 not in {None, made.manifest_sha256}:
+            found.append(
+                f"{MANIFEST} has digest {str(subject.sha256)[:12]} instead of {made.manifest_sha256[:12]}, "
+                f"which audit record {made.sequence} says of it"
+            )
+        if subject.manifest is not None and subject.manifest.audit_head is not None:
+            head = testimony.head_difference(subject.manifest.audit_head)
+            found += [] if head is None else [head]
+        return found
+
+    async def _is_vouched_for(self, principal: Principal, subject: _Subject, testimony: Testimony) -> bool:
+        """Tell whether an archive that came too early for a pod is named, with its digest, by one in the chain."""
+        bucket_id = subject.place.path.partition("/")[0]
+        others: dict[tuple[str | None, str | None], tuple[str, str]] = {}
+        try:
+            folders = await list_folders(self._blobs, self._prefix, principal.tenant_key, bucket_id)
+        except Damaged:
+            return False
+        for place in folders.archives:
+            try:
+                manifest, raw = await read_manifest(self._blobs, place)
+            except (NotFound, Damaged):
+                continue
+            named = manifest.supersedes, manifest.supersedes_sha256
+            others[named] = place.path, hashlib.sha256(raw).hexdigest()
+        now: tuple[str, str | None] | None = (subject.place.path, subject.sha256)
+        while (now := others.pop(now, None)) is not None:
+            made = testimony.made.get(now[0])
+            if made is not None:
+                return made.manifest_sha256 == now[1]
+        return False
+
+
+def _contradictions(place: Place, manifest: Manifest) -> list[str]:
+    """What a manifest says that cannot be, wherever it came from."""
+    found: list[str] = []
+    said = f"{manifest.bucket_id}/{manifest.timestamp}"
+    if said != place.path:
+        found.append(f"{MANIFEST} is that of archive {said}")
+    entries = {entry.name: entry for entry in manifest.blobs}
+    for log in manifest.containers:
+        entry = entries.get(log.blob or "")
+        if log.blob is not None and (entry is None or (entry.bytes, entry.sha256) != (log.bytes, log.sha256)):
+            found.append(f"{MANIFEST} does not list {log.blob} as its pods say it")
+    return found
+
+
+def _unknown(path: str, testimony: Testimony) -> str:
+    if testimony.is_being_made(path):
+        return "the audit chain has no outcome of the reap that makes it: verify it again when that has ended"
+    return "the audit chain has no reap that made it"
+
+
+def _others(folders: Folders, testimony: Testimony) -> list[str]:
+    return [
+        f"{stray.count} blobs in {stray.path or 'the container'} are of no archive, the first is {stray.first}"
+        for stray in folders.strays
+        if not testimony.is_being_made(stray.path)
+    ]

@@ -1,0 +1,272 @@
+"""Verifying: whatever is changed, dropped or forged in the store is named, archive by archive."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from contracts.blob_adapters import ADAPTERS
+from lifecycle.stage import ANA, BOB, Stage
+from lifecycle.taps import Killed, tap
+from support.stores import drop, flip
+
+from livecalc.blobs.port import read_all
+from livecalc.domain.errors import NotFound
+from livecalc.lifecycle.journal import RETENTION_DELETE
+from livecalc.wire.diagnostics import ArchiveVerification
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("store", ADAPTERS, indirect=True)]
+
+CONTAINER = "diagnostics-acme"
+AUDIT = "audit-acme"
+
+
+async def archived(stage: Stage, bucket_id: str = "b") -> str:
+    """Reap a bucket with one pod; returns the path of its archive."""
+    record = await stage.finalized(bucket_id)
+    await stage.pod(record.name, "worker-1", "echo one two three")
+    assert (await stage.reaper().sweep()).successful == 1
+    return f"{bucket_id}/{(await stage.diagnostics.latest(ANA, bucket_id)).timestamp}"
+
+
+async def differences(stage: Stage, archive: str) -> list[str]:
+    found = await stage.diagnostics.verify(ANA, *archive.split("/"))
+    assert found.holds == (not found.differences)
+    return found.differences
+
+
+async def verify_all(stage: Stage) -> list[ArchiveVerification]:
+    return [each async for each in stage.diagnostics.verify_all(ANA)]
+
+
+async def all_differences(stage: Stage) -> dict[str, list[str]]:
+    return {each.archive: each.differences for each in await verify_all(stage) if not each.holds}
+
+
+async def rewrite(stage: Stage, name: str, change: Callable[[bytes], bytes], container: str = CONTAINER) -> None:
+    """Put other bytes in a blob's place, with all that the store notes of them: as its owner can."""
+    content = change(await read_all(stage.blobs, container, name))
+    metadata = (await stage.blobs.stat(container, name)).metadata
+    await stage.blobs.delete(container, name)
+    await stage.blobs.write(container, name, content, metadata=metadata)
+
+
+async def remove(stage: Stage, archive: str) -> None:
+    for name in [info.name async for info in stage.blobs.list_blobs(CONTAINER, f"{archive}/")]:
+        await stage.blobs.delete(CONTAINER, name)
+
+
+async def test_an_archive_that_nobody_touched_holds(stage: Stage) -> None:
+    archive = await archived(stage)
+    [found] = await verify_all(stage)
+    assert (found.archive, found.holds, found.differences) == (archive, True, [])
+    [outcome] = [each for each in await stage.audited(operation="reap") if each.phase == "outcome"]
+    assert found.manifest_sha256 == outcome.detail["manifest_sha256"]
+    assert [each async for each in stage.diagnostics.verify_all(BOB)] == []
+
+
+@pytest.mark.parametrize("position", [0, 40, -3])
+async def test_every_byte_of_every_blob_counts(stage: Stage, position: int) -> None:
+    archive = await archived(stage)
+    names = [info.name async for info in stage.blobs.list_blobs(CONTAINER, f"{archive}/")]
+    for name in names:
+        content = await read_all(stage.blobs, CONTAINER, name)
+        where = position if abs(position) < len(content) else 0
+        await stage.hands.change(CONTAINER, name, flip(where))
+        found = await differences(stage, archive)
+        assert found, (name, where)
+        assert found[0].startswith(name.removeprefix(f"{archive}/")), (found, name)
+        await stage.hands.change(CONTAINER, name, flip(where))
+    assert await differences(stage, archive) == []
+
+
+async def test_a_dropped_blob_is_named(stage: Stage) -> None:
+    archive = await archived(stage)
+    await stage.hands.change(CONTAINER, f"{archive}/pods.json", drop)
+    assert (await differences(stage, archive))[0].startswith("pods.json")
+
+
+async def test_a_forgery_that_fits_the_manifest_is_found_by_the_audit_record(stage: Stage) -> None:
+    archive = await archived(stage)
+    old = (await stage.blobs.stat(CONTAINER, f"{archive}/logs/worker-1.log")).sha256
+    await rewrite(stage, f"{archive}/logs/worker-1.log", lambda raw: raw.replace(b"two", b"TWO"))
+    new = (await stage.blobs.stat(CONTAINER, f"{archive}/logs/worker-1.log")).sha256
+    await rewrite(stage, f"{archive}/manifest.json", lambda raw: raw.replace(old.encode(), new.encode()))
+    [found] = await differences(stage, archive)
+    assert found.startswith("manifest.json has digest ")
+    assert "audit record" in found
+
+
+async def test_an_audit_head_that_never_was_is_named(stage: Stage) -> None:
+    archive = await archived(stage)
+    head = (await stage.manifest("b")).audit_head
+    assert head is not None
+    number, _, digest = head.partition(":")
+    for forged in (f"{number}:{digest[::-1]}", f"99:{digest}"):
+        await rewrite(stage, f"{archive}/manifest.json", lambda raw, to=forged: raw.replace(head.encode(), to.encode()))
+        digests, heads = await differences(stage, archive)
+        assert digests.startswith("manifest.json has digest ")
+        assert heads.startswith(f"its audit head {forged[:20]} is not ")
+        await rewrite(stage, f"{archive}/manifest.json", lambda raw, of=forged: raw.replace(of.encode(), head.encode()))
+    assert await differences(stage, archive) == []
+
+
+async def test_an_audit_chain_that_is_damaged_or_missing_is_a_difference(stage: Stage) -> None:
+    archive = await archived(stage)
+    records = [info.name async for info in stage.blobs.list_blobs(AUDIT)]
+    original = await read_all(stage.blobs, AUDIT, records[1])
+    await rewrite(stage, records[1], lambda raw: raw.replace(b"ana", b"eve"), AUDIT)
+    found = await differences(stage, archive)
+    assert found[0].startswith("the audit chain from record 2 on does not hold: ")
+    await rewrite(stage, records[1], lambda _: original, AUDIT)
+    assert await differences(stage, archive) == []
+
+    await stage.blobs.delete(AUDIT, records[1])
+    assert "from record 2 on does not hold: it is missing" in (await differences(stage, archive))[0]
+    assert "*" in await all_differences(stage)
+    await stage.blobs.write(AUDIT, records[1], original)
+
+    await stage.blobs.delete(AUDIT, records[-1])
+    assert await differences(stage, archive) == [
+        "the audit chain has no outcome of the reap that makes it: verify it again when that has ended"
+    ]
+    for record in records[:-1]:
+        await stage.blobs.delete(AUDIT, record)
+    found = await differences(stage, archive)
+    assert found == [
+        "the audit chain has no record: it is missing",
+        "the audit chain has no reap that made it",
+    ]
+
+
+async def test_a_manifest_that_is_none_is_named(stage: Stage) -> None:
+    archive = await archived(stage)
+    name = f"{archive}/manifest.json"
+    original = await read_all(stage.blobs, CONTAINER, name)
+
+    def no_json(raw: bytes) -> bytes:
+        return b"(" + raw[1:]
+
+    def no_text(_: bytes) -> bytes:
+        return b"\xff\xfe"
+
+    def without_a_state(raw: bytes) -> bytes:
+        return msgspec.json.encode({key: value for key, value in msgspec.json.decode(raw).items() if key != "state"})
+
+    def with_more(raw: bytes) -> bytes:
+        return msgspec.json.encode(msgspec.json.decode(raw) | {"more": 1})
+
+    def of_another(raw: bytes) -> bytes:
+        return raw.replace(b'"bucket_id": "b"', b'"bucket_id": "c"')
+
+    def with_a_way_out(raw: bytes) -> bytes:
+        return raw.replace(b"logs/worker-1.log", b"logs/../../worker")
+
+    for change, said in (
+        (no_json, "manifest.json cannot be read: "),
+        (no_text, "manifest.json cannot be read: "),
+        (without_a_state, "manifest.json: state is missing"),
+        (with_more, "manifest.json: more is not known to this format"),
+        (of_another, "manifest.json is that of archive c/"),
+        (with_a_way_out, "manifest.json lists what is no blob: "),
+    ):
+        await rewrite(stage, name, change)
+        found = await differences(stage, archive)
+        assert any(each.startswith(said) for each in found), (said, found)
+        assert any(each.startswith("manifest.json has digest ") for each in found)
+        assert list(await all_differences(stage)) == [archive]
+        await rewrite(stage, name, lambda _: original)
+    assert await differences(stage, archive) == []
+
+
+async def test_a_log_that_the_manifest_does_not_list_is_named(stage: Stage) -> None:
+    archive = await archived(stage)
+    await rewrite(
+        stage,
+        f"{archive}/manifest.json",
+        lambda raw: msgspec.json.encode(msgspec.json.decode(raw) | {"blobs": []}),
+    )
+    found = await differences(stage, archive)
+    assert "manifest.json does not list logs/worker-1.log as its pods say it" in found
+    assert "logs/worker-1.log is not in the manifest" in found
+
+
+async def test_an_archive_that_is_gone_is_named_unless_retention_deleted_it(stage: Stage) -> None:
+    first, second = await archived(stage), await archived(stage, "c")
+    await remove(stage, first)
+    with pytest.raises(NotFound):
+        await differences(stage, first)
+    found = await all_differences(stage)
+    assert list(found) == [first]
+    assert found[first][0].startswith("it is gone: audit record ")
+    await stage.audit.record(
+        tenant_id="acme", user_id="system:retention", operation=RETENTION_DELETE, phase="intent", request_id="1",
+        detail={"archive": first},
+    )  # fmt: skip
+    assert await all_differences(stage) == {}
+    assert [each.archive for each in await verify_all(stage)] == [second]
+
+
+async def test_an_archive_without_a_reap_is_named(stage: Stage) -> None:
+    archive = await archived(stage)
+    copied = "b/20200101-000000"
+    for name in [info.name async for info in stage.blobs.list_blobs(CONTAINER, f"{archive}/")]:
+        content = await read_all(stage.blobs, CONTAINER, name)
+        await stage.blobs.write(CONTAINER, name.replace(archive, copied), content)
+    found = await all_differences(stage)
+    assert found == {
+        copied: [f"manifest.json is that of archive {archive}", "the audit chain has no reap that made it"]
+    }
+
+
+async def test_blobs_of_no_archive_are_named(stage: Stage) -> None:
+    await archived(stage)
+    await stage.blobs.write(CONTAINER, "b/20200101-000000/logs/x.log", b"x")
+    await stage.blobs.write(CONTAINER, "b/20200101-000000/logs/y.log", b"x")
+    await stage.blobs.write(CONTAINER, "b/notes.txt", b"x")
+    await stage.blobs.write(CONTAINER, "_index/violations/x", b"[]")
+    assert await all_differences(stage) == {
+        "*": [
+            "2 blobs in b/20200101-000000 are of no archive, the first is b/20200101-000000/logs/x.log",
+            "1 blobs in b are of no archive, the first is b/notes.txt",
+        ]
+    }
+
+
+async def test_a_reap_under_way_is_no_orphan(stage: Stage) -> None:
+    record = await stage.finalized("b")
+    await stage.pod(record.name, "worker-1", "echo one two three")
+
+    def kill(call: str, arguments: tuple[object, ...]) -> None:
+        if call == "write" and str(arguments[1]).endswith("/manifest.json"):
+            raise Killed
+
+    with pytest.raises(BaseExceptionGroup):
+        await stage.with_parts(blobs=tap(stage.blobs, kill)).reaper("first").sweep()
+    assert await verify_all(stage) == []
+    assert (await stage.reaper("second").sweep()).successful == 1
+    assert [each.holds for each in await verify_all(stage)] == [True]
+
+
+async def test_an_archive_that_came_too_early_is_vouched_for_by_the_next(stage: Stage) -> None:
+    record = await stage.finalized("b")
+    seen: list[str] = []
+
+    async def come_late(call: str, _: tuple[object, ...]) -> None:
+        seen.append(call)
+        if call == "list_volume_claims" and seen.count(call) == 2:
+            await stage.pod(record.name, "late", "echo late words")
+
+    def kill(call: str, arguments: tuple[object, ...]) -> None:
+        # The archive has its next path already; what leads back to the one before is lost with the process.
+        if call == "write" and "-2/logs/" in str(arguments[1]):
+            raise Killed
+
+    killed = stage.with_parts(cluster=tap(stage.cluster, pause=come_late), blobs=tap(stage.blobs, kill))
+    with pytest.raises(BaseExceptionGroup):
+        await killed.reaper("first").sweep()
+    assert (await stage.reaper("second").sweep()).successful == 1
+    early, late = await stage.manifests("b")
+    assert late.supersedes == f"b/{early.timestamp}"
+    assert [each.holds for each in await verify_all(stage)] == [True, True]
+    await rewrite(stage, f"b/{early.timestamp}/manifest.json", lambda raw: raw + b" ")
+    assert await all_differences(stage) == {f"b/{early.timestamp}": ["the audit chain has no reap that made it"]}
