@@ -1,7 +1,7 @@
 """A log of 1 GiB through the archive into Azurite, against the same bytes piped by a bare upload of staged blocks.
 
-Both are whole processes, one after the other, in each of three rounds: `livecalc cleanup`, which reaps a namespace whose
-job printed the log, and `bare_pipe.py`, which copies the worker's blob. `--mib` takes another size.
+Both are whole processes, one after the other, in each of three rounds: `livecalc cleanup`, which reaps a namespace
+whose job printed the log, and `bare_pipe.py`, which copies the worker's blob. `--mib` takes another size.
 """
 
 import argparse
@@ -67,12 +67,12 @@ class Ended:
 def run(command: list[str], env: dict[str, str]) -> Ended:
     """Run a process to its end; its time, and the most memory that it had."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert process.stdout is not None  # it is a pipe
-    said = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{command} failed:\n{said.decode(errors='replace')[-3000:]}")
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, env=env, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            said.seek(0)
+            raise SystemExit(f"{command} failed:\n{said.read().decode(errors='replace')[-3000:]}")
     return Ended(time.perf_counter() - start, usage.ru_maxrss / 1024)
 
 

@@ -1,13 +1,16 @@
-"""The other side of archive_large_log.py: one blob piped to another through staged blocks, by the vendor's client alone.
+"""The other side of archive_large_log.py: a blob piped to another through staged blocks, by the vendor's client alone.
 
-No digest of the whole, no second reading; with the check of each block, which makes Azurite faster. Arguments: source container, source blob, target container, target blob.
+No digest of the whole, no second reading; with the check of each block, which makes Azurite faster. Arguments: source
+container, source blob, target container, target blob.
 """
 
 import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from io import BytesIO
+from typing import Any
 
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobBlock
@@ -39,12 +42,10 @@ async def pipe(source: BlobClient, target: BlobClient) -> None:
 async def main(names: list[str]) -> None:
     """Pipe between the blobs that are named."""
     setting = os.environ["AZURE_BLOB_CONNECTION_STRING"]
-    sizes = {"max_single_get_size": BLOCK, "max_chunk_get_size": BLOCK}
+    sizes: dict[str, Any] = {"max_single_get_size": BLOCK, "max_chunk_get_size": BLOCK}
     async with BlobServiceClient.from_connection_string(setting, **sizes) as service:
-        try:
-            await service.create_container(names[2])
-        except ResourceExistsError:
-            pass
+        with suppress(ResourceExistsError):
+            await service.get_container_client(names[2]).create_container()
         await pipe(service.get_blob_client(*names[:2]), service.get_blob_client(*names[2:]))
 
 

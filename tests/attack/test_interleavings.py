@@ -29,7 +29,8 @@ from livecalc.jobs.service import SubmitRequest
 from livecalc.lifecycle.activity import begin_submit, check_still_active, confirm_submit
 from livecalc.lifecycle.outcome import SweepReport
 from livecalc.records.book import JobBook
-from livecalc.records.collect import ClusterView, Collector
+from livecalc.records.collect import Collector
+from livecalc.records.ends import ClusterView
 from livecalc.services import Platform
 from livecalc.settings import load
 

@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import httpx
 import pytest
 from support.faults import Fault, Proxy, Request, faulty, hasty, weather
 
 from livecalc.blobs.azure import connect
 from livecalc.blobs.azure.store import AzureStore
-from livecalc.blobs.port import read_all
-from livecalc.domain.errors import AlreadyExists, Unavailable
+from livecalc.blobs.port import Verb, read_all
+from livecalc.domain.errors import AlreadyExists, Damaged, NotFound, Unavailable
 
 pytestmark = pytest.mark.anyio
 MIB = 1 << 20
@@ -200,3 +202,72 @@ async def test_in_any_weather_every_write_is_whole_or_not_there(
         assert done <= set(await names(plain, box))
         for name in set(await names(plain, box)) - {"before"}:
             assert await read_all(plain, box, name) == contents[name]
+
+
+@pytest.mark.parametrize("cut", [0, 50])
+async def test_an_answer_that_says_no_and_is_cut_is_asked_for_again(
+    proxy: Proxy, store: AzureStore, box: str, cut: int
+) -> None:
+    await store.write(box, "before", b"")
+    first(proxy, Fault(answer_bytes=cut), times=2, method="GET")
+    with pytest.raises(NotFound, match="'a'"):
+        await read_all(store, box, "a")
+    first(proxy, Fault(answer_bytes=cut), method="DELETE")
+    with pytest.raises(NotFound, match="'a'"):
+        await store.delete(box, "a")
+    first(proxy, Fault(answer_bytes=cut))
+    with pytest.raises(AlreadyExists, match="'before'"):
+        await store.write(box, "before", b"x")
+    assert len(proxy.faults) == 4
+
+
+async def test_blocks_that_nobody_committed_are_in_no_ones_way(azurite: str, box: str) -> None:
+    """A writer that died while it staged a large log leaves blocks under the name, and a small log comes after it."""
+
+    async def cut() -> AsyncIterator[bytes]:
+        yield LARGE
+        raise ConnectionResetError
+
+    async with connect(connection_string=azurite) as store:
+        with pytest.raises(ConnectionResetError):
+            await store.write(box, "a", cut())
+        info = await store.write(box, "a", b"small", metadata={"who": "me"})
+        assert await store.stat(box, "a") == info
+        assert await read_all(store, box, "a") == b"small"
+        with pytest.raises(AlreadyExists):
+            await store.write(box, "a", b"another")
+
+
+@SIZES
+async def test_a_blob_that_was_stored_before_all_went_dark_is_known(
+    proxy: Proxy, store: AzureStore, box: str, content: bytes
+) -> None:
+    await store.write(box, "before", b"")
+    lost: list[Request] = []
+
+    def choose(request: Request) -> Fault | None:
+        if not request.is_commit:
+            return None
+        lost.append(request)
+        return Fault(answer_lost=True) if len(lost) == 1 else Fault(status=503, retry_after="0")
+
+    proxy.choose = choose
+    info = await store.write(box, "a", content)
+    assert await store.stat(box, "a") == info
+
+
+async def test_blobs_of_other_kinds_are_damaged(azurite: str, box: str) -> None:
+    """What a worker's grant can make beside a block blob: a page blob of terabytes, by one request without a byte."""
+    async with connect(connection_string=azurite) as store:
+        for kind, more in (("PageBlob", {"x-ms-blob-content-length": str(1 << 40)}), ("AppendBlob", {})):
+            url = await store.grant(box, kind, Verb.CREATE, expires_at=datetime.now(UTC) + timedelta(hours=1), limit=9)
+            headers = {"x-ms-blob-type": kind, "x-ms-version": "2021-12-02", **more}
+            async with httpx.AsyncClient() as client:
+                assert (await client.put(url, headers=headers)).status_code == 201
+            with pytest.raises(Damaged, match="is no block blob"):
+                await store.stat(box, kind)
+            if kind == "PageBlob":
+                with pytest.raises(Damaged, match="is no block blob"):
+                    await read_all(store, box, kind)
+            await store.delete(box, kind)
+        assert await names(store, box) == []

@@ -79,6 +79,10 @@ def test_an_archive_is_shown_and_printed(livecalc: LiveCalc, reaped: Path, home:
     assert shown[-1].startswith(f"Print a blob: livecalc diagnostics cat q4/{timestamp}/")
     assert answer(livecalc, "diagnostics", "cat", f"q4/{timestamp}/sentinel-violations.json").strip() == "[]"
     assert answer(livecalc, "diagnostics", "cat", "q4/sentinel-violations.json").strip() == "[]"
+    assert answer(livecalc, "diagnostics", "cat", "q4", "sentinel-violations.json").strip() == "[]"
+    assert livecalc("diagnostics", "cat", "q4", "worker-1").returncode == 1
+    assert json.loads(answer(livecalc, "diagnostics", "list", "--bucket", "q5", "--json")) == []
+    assert livecalc("diagnostics", "list", "q4", "--bucket", "q4").returncode == 2
 
 
 def test_an_archive_is_fetched_whole_and_only_once(
@@ -90,8 +94,9 @@ def test_an_archive_is_fetched_whole_and_only_once(
     there = {str(path.relative_to(tmp_path / "archive")) for path in (tmp_path / "archive").rglob("*.json")}
     assert there == {*(blob["name"] for blob in manifest["blobs"]), "manifest.json"}
     assert fetched["fetched"] == len(manifest["blobs"])
-    again = json.loads(answer(livecalc, "diagnostics", "download", "q4", "-o", "archive", "--json"))
-    assert again["fetched"] == 0
+    again = livecalc("diagnostics", "download", "q4", "--to", "archive", "--json")
+    assert (again.returncode, json.loads(again.stdout)["fetched"]) == (0, 0)
+    assert again.stderr.splitlines()[-1].endswith("  100 %")
 
 
 def test_a_sweep_counts_what_it_keeps_as_the_dry_run_does(livecalc: LiveCalc) -> None:

@@ -182,6 +182,9 @@ def test_logs_come_from_the_archive_after(calc: Client, tmp_path: Path) -> None:
     job = handle.job()
     assert job.archive is not None
     assert (job.state, job.archive.rpartition("/")[0]) == ("succeeded", "logged")
+    [listed] = calc.jobs(bucket_id="logged")
+    assert (listed.archive, listed.kept_until) == (job.archive, job.kept_until)
+    assert list(calc.watch(job.job_id)) == [job]
     assert handle.result().to_numpy().shape == (16,)
 
 

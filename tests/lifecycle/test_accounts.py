@@ -187,7 +187,7 @@ async def test_a_partition_without_any_pod_or_event_is_told_from_the_jobs_record
     for attempt in range(2):
         log = only(manifest, f"j-apex00000000-0-attempt-{attempt}")
         assert (log.state, log.source) == ("unknown", "worker")
-        assert log.note.startswith("its pod was deleted before the namespace was reaped, and which it was is not known")
+        assert log.note.startswith("which of its partition's pods stored it is not known: none that is there says so")
         assert await said(stage, manifest, log) == KEPT + b"%d\n" % attempt
     assert len(manifest.pods) == 3
 

@@ -7,6 +7,9 @@ from datetime import timedelta
 import pytest
 from contracts.blob_adapters import ADAPTERS
 from lifecycle.stage import ANA, Stage
+from lifecycle.taps import Broken
+
+from livecalc.domain.errors import Unavailable
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("store", ADAPTERS, indirect=True)]
 
@@ -65,3 +68,17 @@ async def test_only_what_is_idle_goes(stage: Stage) -> None:
     assert await stage.is_gone(idle.name)
     assert not await stage.is_gone(fresh.name)
     assert (await stage.manifest("idle")).reason == "idle > 24h"
+
+
+async def test_that_nothing_could_be_archived_is_in_the_answer(stage: Stage) -> None:
+    record = await stage.finalized("b")
+    full = Broken(lambda: Unavailable("it is full"), lambda call, args: call == "write" and "diagnostics" in args[0])
+    manager = stage.with_parts(blobs=full.wrap(stage.blobs)).manager()
+    answer = await manager.reap_namespace(ANA, record.name, bucket_id="b", force=False, request_id="r")
+    assert (answer.success, answer.diagnostics.logs_archived, answer.diagnostics.blob_paths) == (True, False, [])
+    assert await stage.is_gone(record.name)
+    waivers = await stage.audited(operation="waive-archive")
+    assert [(each.phase, each.user_id, each.detail["reason"]) for each in waivers] == [
+        ("intent", "ana", "it is full"),
+        ("outcome", "ana", "it is full"),
+    ]

@@ -1,6 +1,7 @@
 """Verifying: whatever is changed, dropped or forged in the store is named, archive by archive."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from support.stores import drop, flip
 
 from livecalc.blobs.port import read_all
 from livecalc.domain.errors import NotFound
+from livecalc.domain.timestamps import archive_timestamp
 from livecalc.lifecycle.journal import RETENTION_DELETE
 from livecalc.wire.diagnostics import ArchiveVerification
 
@@ -270,3 +272,22 @@ async def test_an_archive_that_came_too_early_is_vouched_for_by_the_next(stage: 
     assert [each.holds for each in await verify_all(stage)] == [True, True]
     await rewrite(stage, f"b/{early.timestamp}/manifest.json", lambda raw: raw + b" ")
     assert await all_differences(stage) == {f"b/{early.timestamp}": ["the audit chain has no reap that made it"]}
+    await stage.blobs.delete(CONTAINER, f"b/{early.timestamp}/manifest.json")
+    gone = f"archive b/{early.timestamp}, which came too early and which this one vouches for, is gone"
+    assert await all_differences(stage) == {f"b/{late.timestamp}": [gone]}
+
+
+async def test_what_a_reap_left_under_an_earlier_number_is_no_orphan(stage: Stage) -> None:
+    record = await stage.finalized("b")
+    await stage.pod(record.name, "worker-1", "echo one two three")
+    moment = (await stage.cluster.now()).replace(microsecond=0)
+    # Whenever it begins: these are of another namespace, so the archive goes on under the next number.
+    for second in range(60):
+        path = f"b/{archive_timestamp(moment + timedelta(seconds=second))}"
+        await stage.blobs.write(CONTAINER, f"{path}/events.json", b"[]", metadata={"namespace_uid": "another"})
+    assert (await stage.reaper().sweep()).successful == 1
+    manifest = await stage.manifest("b")
+    assert manifest.timestamp.endswith("-2")
+    found = await all_differences(stage)
+    assert len(found["*"]) == 59
+    assert not any(manifest.timestamp[:15] in each for each in found["*"])

@@ -10,13 +10,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import unquote, urlsplit
 
-from azure.storage.blob.aio import BlobServiceClient
 from msgspec import Struct
 
-from livecalc.blobs.azure.grants import AccountKey
+from livecalc.blobs.azure.connect import connect
 from livecalc.blobs.azure.retry import Patience
 from livecalc.blobs.azure.store import AzureStore
-from livecalc.blobs.azure.upload import BLOCK
 
 _LONGEST_HEAD = 64 << 10
 _PIECE = 64 << 10
@@ -55,7 +53,8 @@ class Request(Struct, frozen=True, kw_only=True):
     @property
     def is_commit(self) -> bool:
         """Whether it makes a blob visible."""
-        return self.method == "PUT" and ("comp=blocklist" in self.query or not self.query) and self.path.count("/") > 0
+        commits = "comp=blocklist" in self.query or not ("comp=" in self.query or "restype=" in self.query)
+        return self.method == "PUT" and commits and self.path.count("/") > 0
 
 
 Choose = Callable[[Request], Fault | None]
@@ -151,12 +150,8 @@ async def faulty(connection_string: str, choose: Choose | None = None) -> AsyncG
 @asynccontextmanager
 async def hasty(connection_string: str) -> AsyncGenerator[AzureStore]:
     """Open the account as `connect` does, with pauses of a hundredth of a second where the service asks for none."""
-    service = BlobServiceClient.from_connection_string(
-        connection_string, retry_policy=_Haste(), max_single_get_size=BLOCK, max_chunk_get_size=BLOCK
-    )
-    account = dict(part.split("=", 1) for part in connection_string.split(";") if part)
-    async with service:
-        yield AzureStore(service, AccountKey(service.url, account["AccountName"], account["AccountKey"]))
+    async with connect(connection_string=connection_string, retry=_Haste()) as store:
+        yield store
 
 
 class _Haste(Patience):

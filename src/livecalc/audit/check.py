@@ -1,5 +1,6 @@
 """Finding what was changed in a chain: edits and deletions anywhere, and truncation back to a head held elsewhere."""
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,8 @@ from livecalc.domain.audit import AuditRecord, seal
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound
 from livecalc.wire.diagnostics import AuditVerification
 
+_AHEAD = 16
+"""How many records are read at once: on a store in a network each takes a while."""
 _HEAD = re.compile(r"(?:(\d{1,12}):)?([0-9a-f]{8,64})", re.ASCII)
 
 
@@ -89,23 +92,43 @@ async def _walk(
     blobs: BlobStore, chain: Chain, numbers: set[int], hashes: list[str], seen: Callable[[AuditRecord], None]
 ) -> None:
     head = Head()
-    for sequence in range(1, max(numbers, default=0) + 1):
-        if sequence not in numbers:
-            raise _Flaw(sequence, f"it is missing, though record {min(n for n in numbers if n > sequence)} is there")
-        record = await _check(blobs, chain, head)
-        head = Head(sequence, record.hash)
-        hashes.append(head.hash)
-        seen(record)
+    last = max(numbers, default=0)
+    for first in range(1, last + 1, _AHEAD):
+        sequences = range(first, min(first + _AHEAD, last + 1))
+        found = await _read(blobs, chain, [sequence for sequence in sequences if sequence in numbers])
+        for sequence in sequences:
+            if sequence not in numbers:
+                following = min(number for number in numbers if number > sequence)
+                raise _Flaw(sequence, f"it is missing, though record {following} is there")
+            record = _check(found[sequence], chain, head)
+            head = Head(sequence, record.hash)
+            hashes.append(head.hash)
+            seen(record)
 
 
-async def _check(blobs: BlobStore, chain: Chain, before: Head) -> AuditRecord:
-    sequence = before.sequence + 1
+async def _read(blobs: BlobStore, chain: Chain, sequences: list[int]) -> dict[int, AuditRecord | _Flaw]:
+    """Read records at once; what is wrong with one is said when it is reached."""
+
+    async def one(sequence: int) -> AuditRecord | _Flaw:
+        try:
+            return decode(sequence, await read_all(blobs, chain.container, blob_name(sequence)))
+        except NotFound:
+            return _Flaw(sequence, "it was deleted while the chain was read")
+        except Damaged as error:
+            return _Flaw(sequence, error.detail)
+
     try:
-        record = decode(sequence, await read_all(blobs, chain.container, blob_name(sequence)))
-    except NotFound:
-        raise _Flaw(sequence, "it was deleted while the chain was read") from None
-    except Damaged as error:
-        raise _Flaw(sequence, error.detail) from error
+        async with asyncio.TaskGroup() as group:
+            tasks = {sequence: group.create_task(one(sequence)) for sequence in sequences}
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors.exceptions[0].__cause__
+    return {sequence: task.result() for sequence, task in tasks.items()}
+
+
+def _check(record: AuditRecord | _Flaw, chain: Chain, before: Head) -> AuditRecord:
+    sequence = before.sequence + 1
+    if isinstance(record, _Flaw):
+        raise record
     if record.sequence != sequence:
         raise _Flaw(sequence, f"it says that it is record {record.sequence}")
     if record.tenant_id != chain.tenant_id:

@@ -13,6 +13,8 @@ _METADATA_LENGTH = 8000
 _RESERVED = frozenset({"sha256", "upload"})
 """Keys under which a store keeps its own."""
 _NAME_LENGTH = 1024
+_SEGMENTS = 254
+"""Azure's limit (Microsoft: "Naming and referencing containers, blobs, and metadata")."""
 _SEGMENT_BYTES = 200
 
 
@@ -27,13 +29,17 @@ def check_container(name: str) -> str:
 def check_blob(name: str) -> str:
     """Return a blob name or raise InvalidInput.
 
-    At most 1,024 characters; segments between `/` are neither empty nor `.` nor `..`, at most 200 bytes of UTF-8,
-    without control, format or unassigned characters, backslash, `%`, or a dot at the end (Azure drops it).
+    At most 1,024 characters and 254 segments. Segments between `/` are neither empty nor `.` nor `..`, at most 200
+    bytes of UTF-8, without control, format or unassigned characters, backslash, `%`, or a dot at the end (Azure drops
+    it).
     """
     if len(name) > _NAME_LENGTH:
         msg = f"blob name {name[:40]!r}... is not valid: it has {len(name)} characters, {_NAME_LENGTH} are allowed"
         raise InvalidInput(msg)
-    for segment in name.split("/"):
+    segments = name.split("/")
+    if len(segments) > _SEGMENTS:
+        raise InvalidInput(f"blob name {name[:40]!r}... is not valid: it has more than {_SEGMENTS} parts between '/'")
+    for segment in segments:
         if not _is_segment(segment):
             msg = f"blob name {name[:80]!r} is not valid: its part {segment[:40]!r} is not allowed"
             raise InvalidInput(msg)

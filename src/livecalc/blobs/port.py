@@ -25,7 +25,7 @@ class BlobInfo(Struct, frozen=True, kw_only=True):
     name: str
     size: int
     sha256: str
-    """Of its bytes, hex; empty when the writer could not state it (a blob made through an Azure grant)."""
+    """Of its bytes, hex, as its writer stated it; empty when it stated none (a blob made through an Azure grant)."""
     created_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     legal_hold: bool = False
@@ -82,7 +82,10 @@ class BlobStore(Protocol):
         ...
 
     def list_blobs(self, container: str, prefix: str = "", *, after: str = "") -> AsyncIterator[BlobInfo]:
-        """List blobs by name (order of UTF-8 bytes), those after `after`; nothing when the container is missing."""
+        """List blobs by name, those after `after`; nothing when the container is missing.
+
+        The order is that of UTF-8 bytes, but for characters beyond U+FFFF, which each store orders in its own way.
+        """
         ...
 
     async def list_containers(self, prefix: str = "") -> list[str]:
@@ -90,7 +93,10 @@ class BlobStore(Protocol):
         ...
 
     async def delete(self, container: str, name: str) -> None:
-        """Delete a blob. Raises NotFound, and Conflict while it is locked."""
+        """Delete a blob. Raises NotFound, and Conflict while it is locked.
+
+        A delete whose answer was lost is tried again, and so may say NotFound of what it deleted itself.
+        """
         ...
 
     async def grant(self, container: str, name: str, verb: Verb, *, expires_at: datetime, limit: int) -> str:

@@ -21,7 +21,7 @@ from livecalc.cluster.port import Cluster
 from livecalc.domain.errors import InvalidInput
 from livecalc.identity.port import KeySource
 from livecalc.identity.verifier import Verifier
-from livecalc.jobs.launch import Launcher, WorkerSpec
+from livecalc.jobs.launch import GRANT_SLACK, Launcher, WorkerSpec
 from livecalc.jobs.logs import JobLogs
 from livecalc.jobs.service import Jobs
 from livecalc.jobs.views import JobViews
@@ -69,10 +69,12 @@ async def open_adapters(settings: Settings, stack: AsyncExitStack) -> Adapters:
     from livecalc.cluster.local import LocalCluster
 
     _refuse_unserved(settings)
+    # Before a home is made: a store that is refused leaves nothing behind.
+    account = await _open_account(settings, stack)
     home = open_home(settings.target.home_folder)
     cluster = LocalCluster(home.cluster)
     stack.push_async_callback(cluster.close)
-    blobs = await _open_blobs(settings, home, stack)
+    blobs = account or _open_folder(home, stack)
     keys, issuer, audience, published = _identity(settings, home)
     stack.push_async_callback(keys.close)
     return Adapters(cluster=cluster, blobs=blobs, keys=keys, issuer=issuer, audience=audience, published=published)
@@ -244,20 +246,38 @@ def _identity(settings: Settings, home: Home) -> tuple[KeySource, str | None, st
     return local, ISSUER, AUDIENCE, local
 
 
-async def _open_blobs(settings: Settings, home: Home, stack: AsyncExitStack) -> BlobStore:
-    """Open the account that is set, else the home's own folder."""
+async def _open_account(settings: Settings, stack: AsyncExitStack) -> BlobStore | None:
+    """Open the account that is set; None when blobs are to lie in the home."""
     store = settings.store
     if not store.is_azure:
-        from livecalc.blobs.directory import DirectoryStore
-
-        blobs = DirectoryStore(home.blobs)
-        stack.push_async_callback(blobs.close)
-        return blobs
+        return None
     from livecalc.blobs.azure import connect
 
+    if store.account_url is not None:
+        _refuse_long_deadline(settings)
     return await stack.enter_async_context(
         connect(connection_string=store.connection_string, account_url=store.account_url)
     )
+
+
+def _open_folder(home: Home, stack: AsyncExitStack) -> BlobStore:
+    from livecalc.blobs.directory import DirectoryStore
+
+    blobs = DirectoryStore(home.blobs)
+    stack.push_async_callback(blobs.close)
+    return blobs
+
+
+def _refuse_long_deadline(settings: Settings) -> None:
+    """Say at the start, not at the first submit, that no grant could be signed that outlives a job."""
+    from livecalc.blobs.azure.grants import LONGEST
+
+    hours = (LONGEST - GRANT_SLACK) // timedelta(hours=1)
+    if settings.jobs.deadline_hours > hours:
+        raise InvalidInput(
+            f"JOB_DEADLINE_HOURS={settings.jobs.deadline_hours:g} is too long with AZURE_BLOB_ACCOUNT_URL, where "
+            f"workers' grants live at most 7 days: set at most {hours}, or use AZURE_BLOB_CONNECTION_STRING"
+        )
 
 
 def _refuse_unserved(settings: Settings) -> None:

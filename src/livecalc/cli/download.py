@@ -113,9 +113,9 @@ class _Transfer:
             before = self._size()
             try:
                 self._append(before, advance)
-            except Unavailable:
+            except Unavailable as error:
                 if not left or self._size() == before:
-                    raise
+                    raise Unavailable(f"{error.detail}; the same command goes on where this one stopped") from None
             else:
                 return
 

@@ -22,12 +22,11 @@ from livecalc.domain.tasks import GRANTS_ENV, PartitionTask, Task
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.lifecycle.activity import begin_submit, check_still_active, confirm_submit
 from livecalc.records import paths
-from livecalc.records.book import JobBook
+from livecalc.records.book import RESULT_LIMIT, JobBook
 from livecalc.records.model import PartitionPlan, SubmittedRecord
 
-_GRANT_SLACK = timedelta(hours=1)
-_RESULT_LIMIT = 5_000 << 20
-"""Bytes; the largest blob that one PUT can create on Azure."""
+GRANT_SLACK = timedelta(hours=1)
+"""How much longer than its job's deadline a grant lives."""
 _TASK_LIMIT = 16 << 20
 
 
@@ -156,7 +155,7 @@ class Launcher:
         )
 
     async def _task(self, tenant_key: str, record: SubmittedRecord, bundles: Shelf, now: datetime) -> str:
-        expires_at = now + timedelta(seconds=record.deadline_seconds) + _GRANT_SLACK
+        expires_at = now + timedelta(seconds=record.deadline_seconds) + GRANT_SLACK
         shelf = result_shelf(tenant_key, record.retention)
         limits = self._worker.limits
 
@@ -180,7 +179,7 @@ class Launcher:
                     index=plan.index,
                     first=plan.first,
                     stop=plan.stop,
-                    result=await create(plan.blob, _RESULT_LIMIT),
+                    result=await create(plan.blob, RESULT_LIMIT),
                     logs=[await create(name, _log_limit(limits)) for name in plan.logs],
                 )
                 for plan in record.partitions

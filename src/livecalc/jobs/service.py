@@ -20,7 +20,7 @@ from livecalc.jobs import results
 from livecalc.jobs.launch import Launcher, LaunchRequest
 from livecalc.jobs.logs import JobLogs
 from livecalc.jobs.request import SubmitRequest, check_request
-from livecalc.jobs.views import JobViews
+from livecalc.jobs.views import Archives, JobViews
 from livecalc.lifecycle.namespaces import NamespaceManager
 from livecalc.records.book import JobBook
 from livecalc.records.collect import Collector
@@ -127,6 +127,7 @@ class Jobs:
         if bucket_id is not None and not is_bucket_id(bucket_id):
             return []
         found: list[Job] = []
+        archives = self._views.archives(principal)
         async with aclosing(self._book.newest_first(principal.tenant_key, bucket_id, job_prefix=prefix)) as records:
             async for submitted in records:
                 if len(found) == limit or _is_before(submitted, since):
@@ -134,7 +135,7 @@ class Jobs:
                 if submitted.tenant_id != principal.tenant_id or not _has_labels(submitted, labels or {}):
                     continue
                 try:
-                    job = await self._view(principal, submitted)
+                    job = await self._view(principal, submitted, archives)
                 except Damaged as error:
                     notice(f"job {submitted.job_id} is left out: {error.detail}")
                     continue
@@ -148,9 +149,12 @@ class Jobs:
         before: Job | None = None
         while True:
             job = await self._view(principal, submitted)
+            final = JobState(job.state).final
+            if final:
+                job = await self._view(principal, submitted, whole=True)
             if job != before:
                 yield job
-            if JobState(job.state).final:
+            if final:
                 return
             before = job
             await anyio.sleep(_POLL)
@@ -238,14 +242,17 @@ class Jobs:
             raise NotFound(f"job {job_id} does not exist")
         return submitted
 
-    async def _view(self, principal: Principal, submitted: SubmittedRecord, *, whole: bool = False) -> Job:
+    async def _view(
+        self, principal: Principal, submitted: SubmittedRecord, archives: Archives | None = None, *, whole: bool = False
+    ) -> Job:
         finished = await self._book.finished(principal.tenant_key, submitted)
         if finished is None:
             observed = await self._collector.observe(submitted)
             finished = await self._collector.conclude(principal.tenant_key, submitted, observed)
             if finished is None:
                 return await self._views.running(principal, submitted, observed)
-        return await self._views.ended(principal, submitted, finished, whole=whole)
+        archives = archives or self._views.archives(principal)
+        return await self._views.ended(principal, submitted, finished, archives, whole=whole)
 
     async def _succeeded(self, principal: Principal, job_id: str) -> tuple[SubmittedRecord, FinishedRecord]:
         submitted = await self._own(principal, job_id)

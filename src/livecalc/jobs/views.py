@@ -16,7 +16,32 @@ from livecalc.pipeline.partition import read_record
 from livecalc.records.book import JobBook
 from livecalc.records.ends import ClusterView, scenarios_done
 from livecalc.records.model import FinishedRecord, PartitionPlan, SubmittedRecord
+from livecalc.telemetry.notices import notice
+from livecalc.wire.diagnostics import Archive
 from livecalc.wire.jobs import Job, NodeReport, Progress, Recomputation
+
+
+class Archives:
+    """The archives of a caller's jobs, each bucket's looked up once."""
+
+    def __init__(self, diagnostics: Diagnostics, principal: Principal) -> None:
+        self._diagnostics = diagnostics
+        self._principal = principal
+        self._by_bucket: dict[str, dict[str, Archive]] = {}
+
+    async def of(self, submitted: SubmittedRecord) -> Archive | None:
+        """The archive of a job's namespace; None while that was not reaped."""
+        bucket_id = submitted.bucket_id
+        if bucket_id not in self._by_bucket:
+            self._by_bucket[bucket_id] = await self._look_up(bucket_id)
+        return self._by_bucket[bucket_id].get(submitted.job_id)
+
+    async def _look_up(self, bucket_id: str) -> dict[str, Archive]:
+        try:
+            return await self._diagnostics.archives_by_job(self._principal, bucket_id)
+        except Damaged as error:
+            notice(f"the archives of bucket {bucket_id} are not known: {error.detail}")
+            return {}
 
 
 class JobViews:
@@ -48,21 +73,28 @@ class JobViews:
             ],
         )
 
+    def archives(self, principal: Principal) -> Archives:
+        """The archives of a caller's jobs, for a list."""
+        return Archives(self._diagnostics, principal)
+
     async def ended(
-        self, principal: Principal, submitted: SubmittedRecord, finished: FinishedRecord, *, whole: bool = False
+        self,
+        principal: Principal,
+        submitted: SubmittedRecord,
+        finished: FinishedRecord,
+        archives: Archives,
+        *,
+        whole: bool = False,
     ) -> Job:
-        """A job that has ended; `whole` adds what is read from its partitions and its archive."""
+        """A job that has ended, with its archive from `archives`; `whole` adds what is read from its partitions."""
         succeeded = finished.state is JobState.SUCCEEDED
         key = principal.tenant_key
         done = submitted.partitions if succeeded else []
         nodes: list[NodeReport] = []
-        archive = kept_until = None
+        kept = await archives.of(submitted)
         recomputations: list[Recomputation] = []
         if whole:
             nodes = await self._nodes(key, submitted, finished)
-            newest = await self._diagnostics.archive_of(principal, submitted.bucket_id, submitted.job_id)
-            if newest is not None:
-                archive, kept_until = f"{newest.bucket_id}/{newest.timestamp}", newest.retain_until
             recomputations = [
                 Recomputation(
                     at=record.at,
@@ -85,8 +117,8 @@ class JobViews:
             retries=finished.retries,
             violations=finished.violations,
             nodes=nodes,
-            archive=archive,
-            kept_until=kept_until,
+            archive=None if kept is None else f"{kept.bucket_id}/{kept.timestamp}",
+            kept_until=None if kept is None else kept.retain_until,
             recomputations=recomputations,
         )
 

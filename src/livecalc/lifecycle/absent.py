@@ -57,15 +57,24 @@ def unclaimed_copies(
     }
 
 
-def with_copies(absent: Sequence[PodRecord], copies: Mapping[int, Mapping[int, str]]) -> list[tuple[PodRecord, str]]:
+def silent_indexes(job: SubmittedRecord, pods: Iterable[PodRecord]) -> set[int]:
+    """Tell of which partitions of a job there are pods that do not state which log they stored, if any."""
+    own = [pod for pod in pods if pod.labels.get(JOB_LABEL) == job.job_id and pod.index is not None]
+    return {_index(pod) for pod in own if _stated_attempt(pod, job.job_id) is None}
+
+
+def with_copies(
+    absent: Sequence[PodRecord], copies: Mapping[int, Mapping[int, str]], silent: Collection[int] = ()
+) -> list[tuple[PodRecord, str]]:
     """Give the absent pods of a job the logs that their workers stored; an empty name for those without one.
 
-    Where it cannot be told which pod stored a log, the log gets a record of its own.
+    Where it cannot be told which pod stored a log, also because one that is listed is `silent`, the log gets a record
+    of its own.
     """
     given: list[tuple[PodRecord, str]] = []
     for index, found in groupby(sorted(absent, key=_index), key=_index):
         pods, stored = list(found), copies.get(index, {})
-        if len(pods) == 1 and len(stored) == 1:
+        if len(pods) == len(stored) == 1 and index not in silent:
             given.append((pods[0], next(iter(stored.values()))))
             continue
         told = [pod for pod in pods if not stored or pod.message != _MISSING]
@@ -105,7 +114,7 @@ def _missing(namespace: str, job: SubmittedRecord, index: int) -> PodRecord:
 
 def _of_attempt(pod: PodRecord, attempt: int) -> PodRecord:
     name = f"{pod.job}-{pod.index}-attempt-{attempt}"
-    message = "its pod was deleted before the namespace was reaped, and which it was is not known"
+    message = "which of its partition's pods stored it is not known: none that is there says so"
     return replace(pod, name=name, uid=f"absent-{name}", message=message)
 
 

@@ -18,7 +18,7 @@ from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.shelves import result_shelf
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.domain.violations import parse_violations
-from livecalc.lifecycle.absent import absent_pods, is_absent, unclaimed_copies, with_copies
+from livecalc.lifecycle.absent import absent_pods, is_absent, silent_indexes, unclaimed_copies, with_copies
 from livecalc.lifecycle.logs import LogKeeper
 from livecalc.lifecycle.manifest import ContainerLog, PodLogs, PodViolation, PodViolations, encode
 from livecalc.lifecycle.places import EVENTS, LOGS, PODS, VIOLATIONS, Place, about, job_records, locked_until
@@ -158,7 +158,8 @@ class Collection:
         for job_id in sorted({pod.job for pod in found}):
             own = [pod for pod in found if pod.job == job_id]
             copies = await self._copies(jobs[job_id]) if job_id else {}
-            for pod, source in with_copies(own, copies):
+            silent = silent_indexes(jobs[job_id], self._seen.values()) if job_id else ()
+            for pod, source in with_copies(own, copies, silent):
                 [run] = runs_of(pod)
                 log = await self._keeper.keep_absent(run, source, *self._name(run))
                 kept.append(structs.replace(_pod_logs(pod, [log]), uid=""))

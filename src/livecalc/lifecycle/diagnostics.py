@@ -53,12 +53,16 @@ class Diagnostics:
 
     async def archive_of(self, principal: Principal, bucket_id: str, job_id: str) -> Archive | None:
         """The archive of a job's namespace; None while that was not reaped."""
-        found = await self._manifest_of(principal, bucket_id, job_id)
-        return None if found is None else _view(found)
+        return (await self.archives_by_job(principal, bucket_id)).get(job_id)
+
+    async def archives_by_job(self, principal: Principal, bucket_id: str) -> dict[str, Archive]:
+        """The archives of all jobs of a bucket whose namespace was reaped."""
+        found = await self._manifests_by_job(principal, bucket_id)
+        return {job_id: _view(manifest) for job_id, manifest in found.items()}
 
     async def logs_of_job(self, principal: Principal, bucket_id: str, job_id: str) -> list[tuple[str, str]]:
         """The pod and path of each archived log of a job, by partition and age."""
-        manifest = await self._manifest_of(principal, bucket_id, job_id)
+        manifest = (await self._manifests_by_job(principal, bucket_id)).get(job_id)
         if manifest is None:
             return []
         pods = sorted((pod for pod in manifest.pods if pod.job_id == job_id), key=lambda pod: pod.index or 0)
@@ -136,13 +140,14 @@ class Diagnostics:
     async def _place(self, principal: Principal, bucket_id: str, timestamp: str) -> Place:
         return await find_place(self._blobs, self._prefix, principal.tenant_key, bucket_id, timestamp)
 
-    async def _manifest_of(self, principal: Principal, bucket_id: str, job_id: str) -> Manifest | None:
-        """Find the last archive with pods of the job; else the first that knows it: later ones of its bucket do too."""
-        found = await self._manifests(principal, bucket_id)
-        with_pods = [each for each in found if any(pod.job_id == job_id for pod in each.pods)]
-        if with_pods:
-            return with_pods[-1]
-        return next((each for each in found if any(job.job_id == job_id for job in each.jobs)), None)
+    async def _manifests_by_job(self, principal: Principal, bucket_id: str) -> dict[str, Manifest]:
+        """Find the last archive with pods of each job, else the first that knows it: later ones do too."""
+        manifests = await self._manifests(principal, bucket_id)
+        found: dict[str, Manifest] = {}
+        for manifest in manifests:
+            for job in manifest.jobs:
+                found.setdefault(job.job_id, manifest)
+        return found | {pod.job_id: each for each in manifests for pod in each.pods if pod.job_id is not None}
 
     async def _manifests(self, principal: Principal, bucket_id: str | None) -> list[Manifest]:
         places = (await list_folders(self._blobs, self._prefix, principal.tenant_key, bucket_id)).archives

@@ -88,7 +88,7 @@ class LogKeeper:
             with suppress(NotFound, Damaged):
                 known = await self._blobs.stat(shelf.container, source)
                 if known.size == statement.log_bytes and known.sha256 in {"", statement.log_sha256}:
-                    body = self._checked(shelf, source, statement.log_sha256, trusted=known.sha256 != "")
+                    body = self._checked(shelf, source, statement.log_sha256)
                     return await self._write(run, name, body, "worker")
         return None
 
@@ -105,13 +105,12 @@ class LogKeeper:
         shelf = result_shelf(self._tenant_key, submitted.retention)
         return [(shelf, shelf.blob(log)) for number, log in enumerate(plan.logs) if attempt in {None, number}]
 
-    async def _checked(self, shelf: Shelf, source: str, sha256: str, *, trusted: bool) -> AsyncIterator[bytes]:
+    async def _checked(self, shelf: Shelf, source: str, sha256: str) -> AsyncIterator[bytes]:
         digest = hashlib.sha256()
         async for chunk in self._blobs.read(shelf.container, source):
-            if not trusted:
-                digest.update(chunk)
+            digest.update(chunk)
             yield chunk
-        if not trusted and digest.hexdigest() != sha256:
+        if digest.hexdigest() != sha256:
             raise Damaged(f"stored log {source} is not what its worker states")
 
     async def _fetch(self, run: Run, name: str, statement: Statement | None) -> BlobInfo | str:

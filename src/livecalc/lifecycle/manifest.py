@@ -20,7 +20,7 @@ class ContainerLog(Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str
-    """`main`, `init`, `sidecar`, `ephemeral`."""
+    """`main`, `init`, `sidecar`, `ephemeral`; empty, as the name, of a pod that only events tell of."""
     previous: bool = False
     """The run before the last restart, or those before that."""
     state: LogState

@@ -55,7 +55,9 @@ class Testimony(Struct, kw_only=True):
         archive = record.detail.get("archive")
         if not isinstance(archive, str):
             return
-        if record.operation == RETENTION_DELETE:
+        if record.operation == RETENTION_DELETE and str(record.result).startswith("kept"):
+            self.deleted.discard(archive)
+        elif record.operation == RETENTION_DELETE:
             self.deleted.add(archive)
         elif record.operation == REAP and record.phase == "intent":
             self.begun[record.request_id] = archive

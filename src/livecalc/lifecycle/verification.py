@@ -16,7 +16,7 @@ from livecalc.domain.errors import Damaged, InvalidInput, NotFound
 from livecalc.domain.tenants import Principal
 from livecalc.lifecycle.folders import Folders, find_place, list_folders
 from livecalc.lifecycle.manifest import BlobEntry, Manifest, read_manifest
-from livecalc.lifecycle.places import MANIFEST, Place
+from livecalc.lifecycle.places import MANIFEST, Place, earlier_paths
 from livecalc.lifecycle.receipt import difference, list_stored
 from livecalc.lifecycle.schema import schema_differences
 from livecalc.lifecycle.testimony import NO_RECORD, Testimony, hear
@@ -155,10 +155,21 @@ class Verifier:
                 f"{MANIFEST} has digest {str(subject.sha256)[:12]} instead of {made.manifest_sha256[:12]}, "
                 f"which audit record {made.sequence} says of it"
             )
-        if subject.manifest is not None and subject.manifest.audit_head is not None:
-            head = testimony.head_difference(subject.manifest.audit_head)
+        manifest = subject.manifest
+        if manifest is not None and manifest.audit_head is not None:
+            head = testimony.head_difference(manifest.audit_head)
             found += [] if head is None else [head]
+        if manifest is not None and manifest.supersedes not in {None, *testimony.deleted}:
+            found += await self._missing(principal, str(manifest.supersedes))
         return found
+
+    async def _missing(self, principal: Principal, path: str) -> list[str]:
+        bucket, _, timestamp = path.rpartition("/")
+        try:
+            await find_place(self._blobs, self._prefix, principal.tenant_key, bucket, timestamp)
+        except NotFound:
+            return [f"archive {path}, which came too early and which this one vouches for, is gone"]
+        return []
 
     async def _is_vouched_for(self, principal: Principal, subject: _Subject, testimony: Testimony) -> bool:
         """Tell whether an archive that came too early for a pod is named, with its digest, by one in the chain."""
@@ -204,8 +215,10 @@ def _unknown(path: str, testimony: Testimony) -> str:
 
 
 def _others(folders: Folders, testimony: Testimony) -> list[str]:
+    """What lies in no archive; but for what a reap left that went on, or goes on, under another number."""
+    left = {path for place in folders.archives for path in earlier_paths(place.path)}
     return [
         f"{stray.count} blobs in {stray.path or 'the container'} are of no archive, the first is {stray.first}"
         for stray in folders.strays
-        if not testimony.is_being_made(stray.path)
+        if stray.path not in left and not testimony.is_being_made(stray.path)
     ]

@@ -27,6 +27,9 @@ from livecalc.telemetry.notices import notice
 T = TypeVar("T", bound=Struct)
 _AT_ONCE = 8
 
+RESULT_LIMIT = 5_000 << 20
+"""Bytes of a partition's blob: the largest that one PUT can create on Azure."""
+
 
 class JobBook:
     """The records of all jobs of all tenants; every method takes the tenant's key.
@@ -201,8 +204,14 @@ class JobBook:
     async def partition_file(
         self, tenant_key: str, submitted: SubmittedRecord, name: str
     ) -> AsyncGenerator[Path, None]:
-        """Have the blob of a partition of a job as a local file while the context lasts. Raises NotFound."""
+        """Have the blob of a partition of a job as a local file while the context lasts.
+
+        Raises NotFound, and Damaged for one that no worker of ours has made.
+        """
         shelf = _shelf_of(tenant_key, submitted)
+        size = (await self._blobs.stat(shelf.container, shelf.blob(name))).size
+        if size > RESULT_LIMIT:
+            raise Damaged(f"blob {name} has {size:,} bytes, more than a worker may store")
         async with scratch_folder() as folder:
             path = folder / "partition.zip"
             async with await anyio.open_file(path, "wb") as file:

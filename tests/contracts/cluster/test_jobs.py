@@ -160,7 +160,10 @@ async def test_cancelling_before_a_pod_runs_is_the_same(place: Place) -> None:
     job = await place.finished()
 
     assert (job.state, job.reason) == ("failed", "Cancelled")
-    assert not any(pod.alive for pod in await place.pods())
+    pods = await place.pods()
+    assert not any(pod.alive for pod in pods)
+    # Without a reason nobody could tell whether it started.
+    assert all(each.reason for pod in pods for each in pod.containers if each.state == "waiting")
 
 
 @pytest.mark.parametrize(("script", "state"), [("exit 0", "succeeded"), ("exit 1", "failed")])

@@ -24,6 +24,7 @@ async def test_the_cluster_says_who_it_is(harness: Harness) -> None:
     now = await harness.cluster.now()
 
     assert harness.cluster.name
+    assert await harness.cluster.version()
     assert harness.cluster.slots >= 1
     assert abs(now - datetime.now(UTC)) < timedelta(minutes=5)
 

@@ -1,5 +1,6 @@
 """Open a storage account, from a connection string or an address; what is wrong with either is one sentence."""
 
+import logging
 import re
 from base64 import b64decode
 from collections.abc import AsyncGenerator
@@ -8,11 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.exceptions import AzureError
 from azure.storage.blob.aio import BlobServiceClient
 
-from livecalc.blobs.azure.failures import refusal
+from livecalc.blobs.azure.failures import unopened
 from livecalc.blobs.azure.grants import AccountKey, DelegationKeys, Signer
+from livecalc.blobs.azure.rest import Rest
 from livecalc.blobs.azure.retry import Patience
 from livecalc.blobs.azure.store import AzureStore
 from livecalc.blobs.azure.upload import BLOCK
@@ -23,56 +25,78 @@ ACCOUNT_URL = "AZURE_BLOB_ACCOUNT_URL"
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}", re.ASCII)
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
+_FIRST_SECONDS = 10.0
+_SILENT = logging.CRITICAL + 1
 
 
 @asynccontextmanager
 async def connect(
-    *, connection_string: str | None = None, account_url: str | None = None
+    *,
+    connection_string: str | None = None,
+    account_url: str | None = None,
+    retry: Patience | None = None,
+    first_seconds: float = _FIRST_SECONDS,
 ) -> AsyncGenerator[AzureStore]:
-    """Open the account that one of the two names, and see that it answers.
+    """Open the account that one of the two names, and see that it answers, each of two times within `first_seconds`.
 
-    Raises InvalidInput, which names the setting and never shows a key.
+    `retry` takes the place of the usual patience. Raises InvalidInput, and Unavailable for a store that has a bad
+    moment; both name the setting and never show a key.
     """
+    _quiet()
+    patience = retry or Patience()
     async with AsyncExitStack() as stack:
         if connection_string is not None:
-            service, signer = _by_string(connection_string)
+            service, signer = _by_string(connection_string, patience)
             setting = CONNECTION_STRING
         elif account_url is not None:
-            service, signer = await _by_address(account_url, stack)
+            service, signer = await _by_address(account_url, patience, stack)
             setting = ACCOUNT_URL
         else:
             raise InvalidInput(f"no blob store is named: set {CONNECTION_STRING} or {ACCOUNT_URL}")
         await stack.enter_async_context(service)
-        await _see_that_it_answers(service, setting)
-        yield AzureStore(service, signer)
+        await _see_that_it_answers(service, setting, first_seconds)
+        rest = Rest(service.url, signer, patience, connect_seconds=_CONNECT_SECONDS, read_seconds=_READ_SECONDS)
+        stack.push_async_callback(rest.close)
+        yield AzureStore(service, signer, rest)
 
 
-def _by_string(text: str) -> tuple[BlobServiceClient, Signer]:
+def _quiet() -> None:
+    """Let the vendor's loggers say no more than errors, and of identities nothing: our own sentences do."""
+    for name, level in (("azure", logging.ERROR), ("azure.identity", _SILENT)):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:  # else somebody wants it otherwise
+            logger.setLevel(level)
+
+
+def _by_string(text: str, retry: Patience) -> tuple[BlobServiceClient, Signer]:
     fields = _fields(text)
     try:
-        service = BlobServiceClient.from_connection_string(text, **_options())
+        service = BlobServiceClient.from_connection_string(
+            ";".join(f"{name}={value}" for name, value in fields.items()), **_options(retry)
+        )
     except (ValueError, TypeError) as error:
-        raise _bad_string(f"{error}".splitlines()[0].rstrip(".")[:120]) from None
-    return service, AccountKey(service.url, service.account_name or fields["AccountName"], fields["AccountKey"])
+        raise _bad_string(_first_line(error)) from None
+    return service, AccountKey(service.url, service.account_name or fields["ACCOUNTNAME"], fields["ACCOUNTKEY"])
 
 
 def _fields(text: str) -> dict[str, str]:
-    """Read Name=value pairs, and see that the service could be asked with them."""
+    """Read Name=value pairs, the names in capitals as the SDK has them, and see that the service could be asked."""
+    text = text.strip()
     if any(char in text for char in "\r\n"):
         raise _bad_string("it has more than one line")
-    pairs = [part.partition("=") for part in text.strip().split(";") if part]
+    pairs = [part.partition("=") for part in text.split(";") if part.strip()]
     if not pairs or not all(name and equals and value for name, equals, value in pairs):
         raise _bad_string("it is no list of Name=value, separated by ';'")
-    fields = {name.strip(): value for name, _, value in pairs}
-    if _ACCOUNT.fullmatch(fields.get("AccountName", "")) is None:
+    fields = {name.strip().upper(): value.strip() for name, _, value in pairs}
+    if _ACCOUNT.fullmatch(fields.get("ACCOUNTNAME", "")) is None:
         raise _bad_string("its AccountName is missing, or none")
-    if "AccountKey" not in fields:
+    if "ACCOUNTKEY" not in fields:
         raise _bad_string("it has no AccountKey, which signs the grants of workers")
     try:
-        b64decode(fields["AccountKey"], validate=True)
+        b64decode(fields["ACCOUNTKEY"], validate=True)
     except ValueError:
         raise _bad_string("its AccountKey is no base64") from None
-    if "BlobEndpoint" in fields and not _is_address(fields["BlobEndpoint"], {"http", "https"}):
+    if "BLOBENDPOINT" in fields and not _is_address(fields["BLOBENDPOINT"], {"http", "https"}):
         raise _bad_string("its BlobEndpoint is no address")
     return fields
 
@@ -83,19 +107,27 @@ def _bad_string(why: str) -> InvalidInput:
     )
 
 
-async def _by_address(address: str, stack: AsyncExitStack) -> tuple[BlobServiceClient, Signer]:
+async def _by_address(address: str, retry: Patience, stack: AsyncExitStack) -> tuple[BlobServiceClient, Signer]:
     from azure.identity.aio import DefaultAzureCredential
 
     account = BlobServiceClient(address, credential=None).account_name if _is_address(address, {"https"}) else None
     if not account:
-        shown = "(hidden)" if "@" in address else repr(address.partition("?")[0])
+        shown = "(hidden)" if "@" in address else repr(re.split("[?#]", address)[0])
         raise InvalidInput(
             f"{ACCOUNT_URL}={shown} is not valid: use the account's address, "
             "such as https://ACCOUNT.blob.core.windows.net"
         )
-    credential: AsyncTokenCredential = await stack.enter_async_context(DefaultAzureCredential())
-    service = BlobServiceClient(address, credential=credential, **_options())
+    try:
+        identity = DefaultAzureCredential()
+    except (ValueError, TypeError, OSError) as error:
+        raise InvalidInput(f"{ACCOUNT_URL}: no identity can be used: {_first_line(error)}") from None
+    credential: AsyncTokenCredential = await stack.enter_async_context(identity)
+    service = BlobServiceClient(address, credential=credential, **_options(retry))
     return service, DelegationKeys(service)
+
+
+def _first_line(error: Exception) -> str:
+    return (f"{error}".splitlines() or [type(error).__name__])[0].rstrip(".")[:240]
 
 
 def _is_address(text: str, schemes: set[str]) -> bool:
@@ -106,9 +138,9 @@ def _is_address(text: str, schemes: set[str]) -> bool:
     return parts.scheme in schemes and bool(parts.hostname) and not (parts.query or parts.fragment or parts.username)
 
 
-def _options() -> dict[str, Any]:
+def _options(retry: Patience) -> dict[str, Any]:
     return {
-        "retry_policy": Patience(),
+        "retry_policy": retry,
         "connection_timeout": _CONNECT_SECONDS,
         "read_timeout": _READ_SECONDS,
         "max_single_get_size": BLOCK,
@@ -118,14 +150,10 @@ def _options() -> dict[str, Any]:
     }
 
 
-async def _see_that_it_answers(service: BlobServiceClient, setting: str) -> None:
-    host = urlsplit(service.url).netloc
+async def _see_that_it_answers(service: BlobServiceClient, setting: str, seconds: float) -> None:
+    asked = service.list_containers(results_per_page=1, retry_total=1, retry_connect=1, read_timeout=seconds)
     try:
-        async for _ in service.list_containers(results_per_page=1, retry_total=1, retry_connect=1):
+        async for _ in asked:
             break
-    except (ClientAuthenticationError, HttpResponseError) as error:
-        raise InvalidInput(f"{setting} names blob store {host}: {refusal(error)}") from None
-    except AzureError:
-        raise InvalidInput(
-            f"{setting} names blob store {host}, which does not answer: start it, or correct it"
-        ) from None
+    except AzureError as error:
+        raise unopened(setting, urlsplit(service.url).netloc, error) from None

@@ -5,6 +5,7 @@ Needs a container with version-level immutability, which an operator makes.
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
@@ -32,12 +33,23 @@ def _whole_seconds(moment: datetime) -> datetime:
     return whole if whole == moment else whole + timedelta(seconds=1)
 
 
+def policy_headers(moment: datetime) -> dict[str, str]:
+    """The same for a request of our own."""
+    return {
+        "x-ms-immutability-policy-mode": _LOCKED,
+        "x-ms-immutability-policy-until-date": format_datetime(_whole_seconds(moment), usegmt=True),
+    }
+
+
 def lock_of(properties: BlobProperties) -> datetime | None:
     """Until when nobody can delete a blob; None for no policy, and for one that is not locked."""
     policy = properties.immutability_policy
-    if str(policy.policy_mode or "").lower() != _LOCKED.lower():
-        return None
-    return policy.expiry_time
+    return lock_until(str(policy.policy_mode or ""), policy.expiry_time)
+
+
+def lock_until(mode: str, until: datetime | None) -> datetime | None:
+    """The end of a policy in a mode, as `lock_of`."""
+    return until if mode.lower() == _LOCKED.lower() else None
 
 
 async def extend(blob: BlobClient, until: datetime) -> None:
@@ -62,7 +74,9 @@ async def extend(blob: BlobClient, until: datetime) -> None:
 
 
 def refuse_locked(properties: BlobProperties, now: datetime) -> None:
-    """Raise Conflict for a blob that is locked now."""
+    """Raise Conflict for a blob that is locked now, or under a legal hold."""
+    if properties.has_legal_hold:
+        raise Conflict(f"blob {properties.name!r} is under a legal hold and stays until that is released")
     held = lock_of(properties)
     if held is not None and held > now:
         raise Conflict(f"blob {properties.name!r} is locked until {held:%Y-%m-%dT%H:%M:%SZ} and stays until then")

@@ -1,19 +1,27 @@
 """Trying again what may pass: the storage SDK's own policy gives up at 429, and does not read Retry-After."""
 
+import random
+from collections.abc import Callable
 from typing import Any
 
+from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.storage.blob import LocationMode
 
 _LONGEST_PAUSE = 60.0
 _TRIES = 7
+_METHODS = frozenset({"HEAD", "GET", "PUT", "DELETE", "POST"})
+"""The one POST that the platform makes asks for a delegation key: to have two of them does no harm."""
+_REFUSED = 400
+_REQUEST_ID = "x-ms-request-id"
+"""Which the service gives each of its answers, and a page of a proxy does not have."""
 
 
 class Patience(AsyncRetryPolicy[Any, Any]):
-    """Pauses as long as the service asks for, at most a minute; else twice as long each time."""
+    """Pauses as long as the service asks for, at most a minute; else about twice as long each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, chance: Callable[[], float] = random.random) -> None:
         super().__init__(
             retry_total=_TRIES,
             retry_connect=_TRIES,
@@ -22,16 +30,30 @@ class Patience(AsyncRetryPolicy[Any, Any]):
             retry_backoff_factor=0.2,
             retry_backoff_max=10,
         )
+        self._chance = chance
 
     def get_retry_after(self, response: PipelineResponse[Any, Any]) -> float | None:
-        """Seconds that the service asks to wait; None when it does not."""
-        asked = super().get_retry_after(response)
+        """Seconds that the service asks to wait; None when it does not, or not in a way that can be read."""
+        try:
+            asked = super().get_retry_after(response)
+        except (ValueError, TypeError, OverflowError):
+            return None
         return None if asked is None else min(asked, _LONGEST_PAUSE)
 
+    def get_backoff_time(self, settings: dict[str, Any]) -> float:
+        """Seconds before the next try; by chance half to one and a half times the rule, so that not all come at once."""
+        rule = settings["backoff"] * 2 ** max(0, len(settings["history"]) - 1)
+        return min(settings["max_backoff"], rule) * (0.5 + self._chance())
+
     async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
-        """Send until it passes, or is not worth another try."""
+        """Send until it passes, or is not worth another try. Raises AzureError."""
         for option in ("hosts", "location_mode", "retry_to_secondary", "retry_hook"):
             request.context.options.pop(option, None)  # meant for the SDK's own policy; there is one location
+        request.context.options["retry_on_methods"] = _METHODS
         response = await super().send(request)
-        response.http_response.location_mode = LocationMode.PRIMARY  # the SDK reads it from every answer
+        answer = response.http_response
+        if answer.status_code < _REFUSED and _REQUEST_ID not in answer.headers:
+            answer.internal_response.close()
+            raise HttpResponseError("what answered is no blob store, perhaps a proxy", response=answer)
+        answer.location_mode = LocationMode.PRIMARY  # the SDK reads it from every answer
         return response

@@ -1,26 +1,27 @@
 """The blob store in an account of Azure Blob Storage: what the port promises, over the vendor's client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties
-from azure.storage.blob.aio import BlobClient, BlobServiceClient
+from azure.core.exceptions import HttpResponseError, IncompleteReadError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties, BlobType
+from azure.storage.blob.aio import BlobClient, BlobServiceClient, StorageStreamDownloader
 
 from livecalc.blobs.azure.failures import NO_CONTAINER, absent, code_of, reported, taken
 from livecalc.blobs.azure.grants import Signer
-from livecalc.blobs.azure.locks import extend, lock_of, refuse_locked, unprovisioned, what_is_missing
+from livecalc.blobs.azure.locks import extend, lock_of, lock_until, refuse_locked, unprovisioned, what_is_missing
+from livecalc.blobs.azure.rest import Listed, Rest
 from livecalc.blobs.azure.upload import ONE_REQUEST, SHA256, UPLOAD, Upload
 from livecalc.blobs.names import check_blob, check_container, check_metadata, check_prefix
 from livecalc.blobs.port import BlobInfo, Body, Verb
-from livecalc.domain.errors import Unavailable
+from livecalc.domain.errors import Damaged, Unavailable
 from livecalc.domain.shelves import is_regulatory
 
-_FIRST_PAGE = 200
+_OPENINGS = 4
+"""How often a read is begun."""
 _BLOCKS_AT_ONCE = 6
 _STREAMS_AT_ONCE = 8
 """Together about 130 MiB at the most: a block on its way takes twice its size, and each stream fills another one."""
@@ -29,8 +30,9 @@ _STREAMS_AT_ONCE = 8
 class AzureStore:
     """Blobs of one account; `connect` opens it."""
 
-    def __init__(self, service: BlobServiceClient, signer: Signer) -> None:
+    def __init__(self, service: BlobServiceClient, signer: Signer, rest: Rest) -> None:
         self._service = service
+        self._rest = rest
         self._signer = signer
         self._account = urlsplit(service.url).netloc
         self._made: set[str] = set()
@@ -54,10 +56,11 @@ class AzureStore:
     ) -> BlobInfo:
         """Store a blob: a small one in one request, a larger one in staged blocks. See the port."""
         checked = check_metadata(metadata)
-        upload = Upload(self._blob(container, name), checked, self._blocks, locked_until=locked_until)
+        address = check_container(container), check_blob(name)
+        upload = Upload(self._rest, self._service, address, checked, self._blocks, locked_until=locked_until)
         stream = _whole(body) if isinstance(body, bytes) else body
         with reported(self._account, f"store blob {name!r}"):
-            head = await _head(stream)
+            head = body if isinstance(body, bytes) and len(body) <= ONE_REQUEST else await _head(stream)
             if len(head) <= ONE_REQUEST:
                 created_at = await self._put(upload, container, head)
             else:
@@ -98,45 +101,42 @@ class AzureStore:
         self._made.add(container)
 
     async def stat(self, container: str, name: str) -> BlobInfo:
-        """Tell what is known of a blob. Raises NotFound."""
+        """Tell what is known of a blob. Raises NotFound; Damaged for one of a kind that the platform never makes."""
         blob = self._blob(container, name)
         with reported(self._account, f"read blob {name!r}", missing=absent(container, name)):
-            return _info(name, await blob.get_blob_properties())
+            properties = await blob.get_blob_properties()
+        _refuse_kind(name, properties)
+        return _info(name, properties)
 
     async def read(
         self, container: str, name: str, *, offset: int = 0, length: int | None = None
     ) -> AsyncIterator[bytes]:
-        """Stream a blob in pieces of at most 4 MiB. Raises NotFound."""
+        """Stream a blob in pieces of at most 4 MiB. Raises NotFound and Damaged, as `stat`."""
         blob = self._blob(container, name)
         if length == 0:
             await self.stat(container, name)
             return
         with reported(self._account, f"read blob {name!r}", missing=absent(container, name)):
             try:
-                stream = await blob.download_blob(offset=offset, length=length)
+                stream = await _open(blob, offset, length)
             except HttpResponseError as error:
                 if code_of(error) == "InvalidRange":
                     return  # from the end on there is nothing
                 raise
+            _refuse_kind(name, stream.properties)
             async for chunk in stream.chunks():
                 yield chunk
 
     async def list_blobs(self, container: str, prefix: str = "", *, after: str = "") -> AsyncIterator[BlobInfo]:
         """List blobs as the port says; nothing when the container is missing."""
-        client = self._service.get_container_client(check_container(container))
-        found = partial(
-            client.list_blobs,
-            name_starts_with=check_prefix(prefix) or None,
-            include=["metadata", "legalhold", "immutabilitypolicy"],
-            start_from=after or None,
-        )
+        found = self._rest.list_blobs(check_container(container), check_prefix(prefix), after)
         last = after.encode()
         with reported(self._account, f"list the blobs of {container}"):
             try:
-                async for each in _items(found):
-                    # The service begins with `after` itself, and before version 2026-02-06 with the first of all.
+                async for each in found:
+                    # The service begins with `after` itself.
                     if each.name.encode() > last:
-                        yield _info(each.name, each)
+                        yield _listed_info(each)
             except ResourceNotFoundError as error:
                 if code_of(error) != NO_CONTAINER:
                     raise
@@ -185,17 +185,24 @@ class AzureStore:
 
     async def close(self) -> None:
         """Let go of connections."""
+        await self._rest.close()
         await self._service.close()
 
     def _blob(self, container: str, name: str) -> BlobClient:
         return self._service.get_blob_client(check_container(container), check_blob(name))
 
 
+def _refuse_kind(name: str, properties: BlobProperties) -> None:
+    """A worker's grant can make a page blob of 8 TiB of nothing at once; a block blob has the bytes that were sent."""
+    if properties.blob_type != BlobType.BLOCKBLOB:
+        raise Damaged(
+            f"blob {name!r} is no block blob, and the platform makes no other: look who made it, and delete it"
+        )
+
+
 def _info(name: str, properties: BlobProperties) -> BlobInfo:
     """A blob made through a grant has no digest in its metadata: its writer could not state one."""
-    metadata = dict(properties.metadata or {})
-    sha256 = metadata.pop(SHA256, "")
-    metadata.pop(UPLOAD, None)
+    metadata, sha256 = _told(properties.metadata or {})
     return BlobInfo(
         name=name,
         size=properties.size,
@@ -207,21 +214,36 @@ def _info(name: str, properties: BlobProperties) -> BlobInfo:
     )
 
 
-async def _items(found: Callable[..., Any]) -> AsyncIterator[BlobProperties]:
-    """Go through a listing, a short page first: who wants a few does not wait for thousands."""
-    pages = found(results_per_page=_FIRST_PAGE).by_page()
-    async for page in pages:
-        async for item in page:
-            yield item
-        break
-    if pages.continuation_token:
-        async for page in found().by_page(pages.continuation_token):
-            async for item in page:
-                yield item
+def _listed_info(listed: Listed) -> BlobInfo:
+    metadata, sha256 = _told(listed.metadata)
+    return BlobInfo(
+        name=listed.name,
+        size=listed.size,
+        sha256=sha256,
+        created_at=listed.created_at,
+        metadata=metadata,
+        legal_hold=listed.legal_hold,
+        locked_until=lock_until(listed.policy_mode, listed.policy_until),
+    )
+
+
+def _told(metadata: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """A blob's own metadata, and its digest; the store's own keys are not told."""
+    own = {key: value for key, value in metadata.items() if key not in {SHA256, UPLOAD}}
+    return own, metadata.get(SHA256, "")
+
+
+async def _open(blob: BlobClient, offset: int, length: int | None) -> StorageStreamDownloader[bytes]:
+    """Begin to read. An answer that says no is read outside of the vendor's retries, so one that is cut is had anew."""
+    for _ in range(_OPENINGS - 1):
+        with suppress(IncompleteReadError):
+            return await blob.download_blob(offset=offset, length=length)
+    return await blob.download_blob(offset=offset, length=length)
 
 
 async def _whole(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+    for start in range(0, len(body), ONE_REQUEST):
+        yield body[start : start + ONE_REQUEST]
 
 
 async def _head(stream: AsyncIterator[bytes]) -> bytes:

@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from io import BytesIO
 from typing import Any, cast
+from urllib.parse import quote, urlencode
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
-from azure.storage.blob import BlobBlock
-from azure.storage.blob.aio import BlobClient
+from azure.storage.blob import BlobBlock, BlobProperties
+from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
-from livecalc.blobs.azure.failures import is_taken
-from livecalc.blobs.azure.locks import policy_until
+from livecalc.blobs.azure.failures import is_doubtful, is_taken
+from livecalc.blobs.azure.locks import policy_headers, policy_until
+from livecalc.blobs.azure.rest import Rest
 
 BLOCK = 4 * 1024 * 1024
 """Bytes."""
@@ -33,15 +35,19 @@ class Upload:
     A commit whose answer was lost knows its own blob by a random mark in its metadata.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (two ways to the service, which blob, and what is said of it)
         self,
-        blob: BlobClient,
+        rest: Rest,
+        service: BlobServiceClient,
+        address: tuple[str, str],
         metadata: Mapping[str, str],
         slots: asyncio.Semaphore,
         *,
         locked_until: datetime | None = None,
     ) -> None:
-        self._blob = blob
+        self._rest = rest
+        self._service = service
+        self._container, self._name = address
         self._locked_until = locked_until
         self._slots = slots
         self._metadata = metadata
@@ -62,26 +68,32 @@ class Upload:
         self._digest = hashlib.sha256(body)
         self.size = len(body)
         try:
-            done = await self._blob.upload_blob(body, overwrite=False, validate_content=True, **self._about())
+            return await self._rest.put(
+                self._container, self._name, body, metadata=self._own_metadata(), headers=self._own_headers()
+            )
         except AzureError as error:
-            return await self._settle(error)
-        return done["last_modified"]
+            there = await self._look(error)
+            if there is not None or not is_taken(error):
+                return self._settled(there, error)
+        # A name with blocks that nobody committed is taken for this request, and free for a commit of other blocks.
+        self._digest = hashlib.sha256()
+        self.size = 0
+        return await self.stage(_once(body))
 
     async def stage(self, body: AsyncIterator[bytes]) -> datetime | None:
         """Store a stream in constant memory; returns as `put`. Raises AzureError, and what the body raises."""
+        blob = self._blob()
         try:
-            blocks = await self._stage_all(body)
+            blocks = await self._stage_all(blob, body)
         except ExceptionGroup as failed:
-            raise _first(failed) from None
+            raise failed.exceptions[0] from None  # the first; the others are its consequences
         try:
-            done = await self._blob.commit_block_list(
-                blocks, match_condition=MatchConditions.IfMissing, **self._about()
-            )
+            done = await blob.commit_block_list(blocks, match_condition=MatchConditions.IfMissing, **self._about())
         except AzureError as error:
-            return await self._settle(error)
+            return self._settled(await self._look(error), error)
         return cast("datetime", done["last_modified"])
 
-    async def _stage_all(self, body: AsyncIterator[bytes]) -> list[BlobBlock]:
+    async def _stage_all(self, blob: BlobClient, body: AsyncIterator[bytes]) -> list[BlobBlock]:
         blocks: list[BlobBlock] = []
         async with asyncio.TaskGroup() as group:
             async for piece in _blocks(body):
@@ -91,39 +103,56 @@ class Upload:
                 blocks.append(block)
                 await self._slots.acquire()
                 # Not in the task itself: one that is cancelled before it runs would keep its slot.
-                group.create_task(self._stage_one(block, piece)).add_done_callback(self._release)
+                group.create_task(_stage(blob, block, piece)).add_done_callback(self._release)
         return blocks
-
-    async def _stage_one(self, block: BlobBlock, piece: bytes) -> None:
-        await self._blob.stage_block(block.id, BytesIO(piece), length=len(piece), validate_content=True)
 
     def _release(self, _: asyncio.Task[None]) -> None:
         self._slots.release()
 
+    def _blob(self) -> BlobClient:
+        return self._service.get_blob_client(self._container, self._name)
+
+    def _own_metadata(self) -> dict[str, str]:
+        return {**self._metadata, SHA256: self.sha256, UPLOAD: self._mark}
+
+    def _own_headers(self) -> dict[str, str]:
+        tags = {"x-ms-tags": urlencode({TAG: self._metadata[TAG]}, quote_via=quote)} if TAG in self._metadata else {}
+        return tags if self._locked_until is None else {**tags, **policy_headers(self._locked_until)}
+
     def _about(self) -> dict[str, Any]:
-        about: dict[str, Any] = {"metadata": {**self._metadata, SHA256: self.sha256, UPLOAD: self._mark}}
+        about: dict[str, Any] = {"metadata": self._own_metadata()}
         if TAG in self._metadata:
             about["tags"] = {TAG: self._metadata[TAG]}
         if self._locked_until is not None:
             about["immutability_policy"] = policy_until(self._locked_until)
         return about
 
-    async def _settle(self, error: AzureError) -> datetime | None:
-        """Tell an earlier try of ours from another's blob."""
-        if not is_taken(error):
+    async def _look(self, error: AzureError) -> BlobProperties | None:
+        """Look whether a blob is there after an answer that leaves it open."""
+        if not (is_taken(error) or is_doubtful(error)):
             raise error
         try:
-            stored = await self._blob.get_blob_properties()
-        except ResourceNotFoundError:
+            return await self._blob().get_blob_properties()
+        except AzureError as unknown:
+            if is_taken(error) and isinstance(unknown, ResourceNotFoundError):
+                return None
             raise error from None
-        return stored.creation_time if (stored.metadata or {}).get(UPLOAD) == self._mark else None
+
+    def _settled(self, there: BlobProperties | None, error: AzureError) -> datetime | None:
+        """Tell an earlier try of ours from another's blob. Raises the error when it is neither."""
+        if there is not None and (there.metadata or {}).get(UPLOAD) == self._mark:
+            return there.creation_time
+        if there is None or not is_taken(error):
+            raise error
+        return None
 
 
-def _first(error: Exception) -> Exception:
-    """What went wrong first; the others are its consequences."""
-    while isinstance(error, ExceptionGroup):
-        error = cast("ExceptionGroup[Exception]", error).exceptions[0]
-    return error
+async def _stage(blob: BlobClient, block: BlobBlock, piece: bytes) -> None:
+    await blob.stage_block(block.id, BytesIO(piece), length=len(piece), validate_content=True)
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

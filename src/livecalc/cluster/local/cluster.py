@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from livecalc.cluster.local import namespaces, storage, workloads
 from livecalc.cluster.local.clock import cluster_time
 from livecalc.cluster.local.home import Home
 from livecalc.cluster.local.launch import ensure_node, ring
-from livecalc.cluster.local.logs import LogReader
+from livecalc.cluster.local.logs import LogReader, begin_log
 from livecalc.cluster.local.pending import is_pending
 from livecalc.cluster.local.records import moment
 from livecalc.cluster.local.settings import NodeSettings
@@ -131,8 +132,10 @@ class LocalCluster:
         if container != MAIN_CONTAINER or previous:
             instance = "previous instance of " if previous else ""
             raise NotFound(f"there is no {instance}container {container} in pod {pod} of namespace {namespace}")
-        reader = await self._open_log(record, follow=follow)
+        reader, chunk = await self._open_log(record, follow=follow)
         try:
+            if chunk:
+                yield chunk
             while True:
                 going_on = follow and await self._is_alive(record)
                 while not reader.is_at_end and (chunk := await self._run(reader.read)):
@@ -143,11 +146,12 @@ class LocalCluster:
         finally:
             reader.close()
 
-    async def _open_log(self, record: PodRecord, *, follow: bool) -> LogReader:
+    async def _open_log(self, record: PodRecord, *, follow: bool) -> tuple[LogReader, bytes]:
+        """Open a log, and read its first chunk: most have no other, and each hop to a thread costs more than a read."""
         while True:
             alive = record.phase == "Running" and await self._is_alive(record)
             try:
-                return await self._run(lambda: LogReader(self._home.pod(record.uid).log, follow=follow))
+                return await self._run(partial(begin_log, self._home.pod(record.uid).log, follow=follow))
             except FileNotFoundError as error:
                 if not alive:
                     raise NotFound(f"pod {record.name} of namespace {record.namespace} has no log") from error

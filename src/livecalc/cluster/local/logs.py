@@ -73,6 +73,8 @@ class LogReader:
             if self._left is not None:
                 data = self._file.read(min(_CHUNK, self._left)) or b""
                 self._left -= len(data)
+                if self._left == 0:
+                    self._file.close()
                 return data
             # Asked before reading: what was written up to a rotation is then read before the file is changed.
             rotated = self._was_rotated()
@@ -104,3 +106,13 @@ class LogReader:
             return False
         here = os.fstat(self._file.fileno())
         return (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
+
+
+def begin_log(path: Path, *, follow: bool) -> tuple[LogReader, bytes]:
+    """Open a log and read its first chunk. Raises FileNotFoundError."""
+    reader = LogReader(path, follow=follow)
+    try:
+        return reader, reader.read()
+    except BaseException:
+        reader.close()
+        raise

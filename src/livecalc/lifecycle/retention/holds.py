@@ -1,5 +1,7 @@
 """Legal holds: blobs that say that an archive, or everything of a bucket, is not to be deleted until they go."""
 
+from contextlib import suppress
+
 import msgspec
 
 from livecalc.audit.log import AuditLog
@@ -83,7 +85,8 @@ class Holds:
             required=True,
         ):
             container = result_shelf(principal.tenant_key).container
-            await self._blobs.delete(container, paths.hold(bucket_id, timestamp))
+            with suppress(NotFound):  # it was there a moment ago: the answer to a first try was lost
+                await self._blobs.delete(container, paths.hold(bucket_id, timestamp))
         return hold
 
     async def _write(self, tenant_key: str, hold: Hold) -> None:
@@ -96,7 +99,8 @@ class Holds:
         # A run of retention marks first and looks for holds then: of the two, at least one sees the other.
         begun = await self._begun(tenant_key, hold)
         if begun is not None:
-            await self._blobs.delete(container, name)
+            with suppress(NotFound):
+                await self._blobs.delete(container, name)
             raise Conflict(
                 f"{called} cannot be held: its retention has ended, and the deletion of {begun.target.name} began at "
                 f"{begun.started_at}"
