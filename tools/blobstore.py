@@ -14,12 +14,14 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / ".cache/azurite"
 PROGRAM = PLACE / "node_modules/azurite/dist/src/blob/main.js"
 PORT = 10000
 _LISTENS = "successfully listens"
+_START_SECONDS = 60
 _QUIET = ("--silent", "--disableTelemetry", "--skipApiVersionCheck")
 # The account and key that Azurite documents for everyone; they protect nothing.
 ACCOUNT = "devstoreaccount1"
@@ -62,11 +64,21 @@ def start(port: int, folder: Path, *options: str) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    try:
+        _wait(process, log, port)
+    except BaseException:  # Ctrl-C too
+        process.kill()
+        process.wait()
+        raise
+    return process
+
+
+def _wait(process: subprocess.Popen[bytes], log: Path, port: int) -> None:
+    deadline = time.monotonic() + _START_SECONDS
     while _LISTENS not in log.read_text(errors="replace"):
-        if process.poll() is not None:
+        if process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(f"Azurite did not start on port {port}: {log.read_text(errors='replace').strip()[-500:]}")
         time.sleep(0.02)
-    return process
 
 
 def _free_port() -> int:
@@ -101,17 +113,41 @@ def _runs(pid: int) -> bool:
 
 
 def _run(command: Sequence[str]) -> int:
+    """Run a command beside a store, which ends after it however it ends; returns its exit code."""
+    asked: list[int] = []
+    running: list[subprocess.Popen[bytes]] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+        for process in running:
+            if number != signal.SIGINT:  # Ctrl-C reaches the command by itself
+                process.send_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     with azurite() as setting:
-        process = subprocess.Popen(command, env={**os.environ, "AZURE_BLOB_CONNECTION_STRING": setting})
-        # Ctrl-C reaches both: the command ends first, and the store is stopped after it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return process.wait()
+        if asked:
+            return 128 + asked[0]
+        try:
+            process = subprocess.Popen(command, env={**os.environ, "AZURE_BLOB_CONNECTION_STRING": setting})
+        except OSError as error:
+            sys.stderr.write(f"{command[0]} cannot be run: {error.strerror}\n")
+            return 127
+        running.append(process)
+        for number in asked:  # those that came meanwhile
+            process.send_signal(number)
+        code = process.wait()
+        return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["start"]:
-            _leave_running()
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+            try:
+                _leave_running()
+            except KeyboardInterrupt:
+                sys.exit(128 + signal.SIGINT)
         case ["run", *command] if command:
             sys.exit(_run(command))
         case _:

@@ -98,7 +98,7 @@ DAMAGES = {
     "a manifest": Damage(
         "blobs/diagnostics-local/old/*/manifest.json",
         fail("jobs logs OLD", "diagnostics show old", "diagnostics verify old"),
-        ("diagnostics list", "jobs show OLD", "audit verify", "mttc verify OLD"),
+        ("diagnostics list", "jobs list", "jobs show OLD", "audit verify", "mttc verify OLD"),
         names="old/",
     ),
     "an archived log": Damage(
@@ -108,7 +108,12 @@ DAMAGES = {
         names="/logs/OLD-0-",
         ways=(cut,),
     ),
-    "an audit record": Damage("blobs/audit-local/000000000004", {"audit verify": 3}, ("audit list",), names="record 4"),
+    "an audit record": Damage(
+        "blobs/audit-local/000000000004",
+        {"audit verify": 3, **fail("diagnostics show old", "diagnostics verify old")},
+        ("audit list",),
+        names="record 4",
+    ),
     "the bundle": Damage(
         "blobs/bundles-local/*",
         fail("bundle push MODEL", "submit MODEL --bucket third --wait", "mttc verify OLD"),

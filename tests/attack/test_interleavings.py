@@ -136,7 +136,8 @@ async def test_a_damaged_record_is_named_in_the_archive_and_hides_no_other(platf
 
     [archive] = await platform.diagnostics.list_archives(ANA, "b")
     manifest = json.loads(await platform.diagnostics.manifest(ANA, "b", archive.timestamp))
-    assert [job["job_id"] for job in manifest["jobs"]] == [good]
+    assert [job["job_id"] for job in manifest["jobs"]] == [damaged, good]
+    assert [job["state"] for job in manifest["jobs"]] == ["unknown", "failed"]
     assert archive.state == "PartiallyComplete"
     [note] = manifest["notes"]
     assert f"job {damaged} is not settled: record jobs/{damaged}/finished.json cannot be read" in note

@@ -1,15 +1,25 @@
 """A connection to the service that breaks: lost answers, cuts both ways, statuses, pauses, and a line that crawls."""
 
+import asyncio
 import time
+import traceback
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
 import pytest
-from support.faults import Fault, Proxy, Request, faulty, hasty, weather
+from azure.core.exceptions import HttpResponseError, ServiceRequestError
+from azure.storage.blob.aio import BlobServiceClient
+from msgspec import structs
+from support.faults import Fault, Haste, Proxy, Request, faulty, hasty, weather
+from support.waiting import eventually
 
 from livecalc.blobs.azure import connect
+from livecalc.blobs.azure.failures import reported
+from livecalc.blobs.azure.grants import AccountKey
+from livecalc.blobs.azure.rest import Rest
+from livecalc.blobs.azure.retry import Patience
 from livecalc.blobs.azure.store import AzureStore
 from livecalc.blobs.port import Verb, read_all
 from livecalc.domain.errors import AlreadyExists, Damaged, NotFound, Unavailable
@@ -271,3 +281,109 @@ async def test_blobs_of_other_kinds_are_damaged(azurite: str, box: str) -> None:
                     await read_all(store, box, kind)
             await store.delete(box, kind)
         assert await names(store, box) == []
+
+
+async def test_a_pause_that_cannot_be_read_is_none(proxy: Proxy, store: AzureStore, box: str) -> None:
+    await store.write(box, "before", b"")
+    first(proxy, Fault(status=503, retry_after="soon"))
+    await store.write(box, "a", b"x")
+    first(proxy, Fault(status=429, retry_after="Sun, 99 Foo 2026"), method="GET")
+    assert await read_all(store, box, "a") == b"x"
+    assert len(proxy.faults) == 2
+
+
+PAGE = Fault(
+    status=200, headers=("Content-Type: text/html", "Last-Modified: never"), body=b"<html><p>Log in</p></html>"
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        (PAGE, "what answered is no blob store, perhaps a proxy"),
+        (structs.replace(PAGE, headers=(*PAGE.headers, "x-ms-request-id: 1")), "its answer cannot be read"),
+        (structs.replace(PAGE, headers=("x-ms-request-id: 1",), body=b"<html>"), "its answer cannot be read"),
+    ],
+    ids=["a page", "a page that looks like the service's", "a page that is no XML"],
+)
+async def test_a_page_of_a_proxy_is_no_answer(proxy: Proxy, store: AzureStore, box: str, page: Fault, why: str) -> None:
+    await store.write(box, "before", b"")
+    proxy.choose = lambda _: page
+    with pytest.raises(Unavailable, match=f"cannot store blob 'a': {why}"):
+        await store.write(box, "a", b"x")
+    with pytest.raises(Unavailable, match=f"cannot list the blobs of {box}: {why}"):
+        await names(store, box)
+    if page is PAGE:
+        with pytest.raises(Unavailable, match=why):
+            await store.stat(box, "before")
+        with pytest.raises(Unavailable, match=why):
+            await read_all(store, box, "before")
+        with pytest.raises(Unavailable, match=why):
+            await store.write(box, "a", LARGE)
+    proxy.choose = lambda _: None
+    assert await names(store, box) == ["before"]
+
+
+@pytest.mark.parametrize("fault", [Fault(status=429), Fault(status=502), Fault(answer_lost=True)], ids=str)
+async def test_the_request_for_a_delegation_key_is_tried_again(proxy: Proxy, fault: Fault) -> None:
+    """By an account key, which the service refuses in the end: with a token it would take HTTPS."""
+    first(proxy, fault, method="POST")
+    now = datetime.now(UTC)
+    async with BlobServiceClient.from_connection_string(proxy.connection_string, retry_policy=Haste()) as service:
+        with pytest.raises(HttpResponseError):
+            await service.get_user_delegation_key(now, now + timedelta(hours=1))
+    assert [request.method for request in proxy.seen] == ["POST", "POST"]
+
+
+def test_pauses_grow_from_the_first_on_and_differ() -> None:
+    def pauses(chance: float) -> list[float]:
+        patience = Patience(chance=lambda: chance)
+        settings = patience.configure_retries({})
+        return [patience.get_backoff_time({**settings, "history": [None] * tries}) for tries in range(1, 9)]
+
+    assert pauses(0.5) == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10])
+    assert pauses(0) == pytest.approx([pause / 2 for pause in pauses(0.5)])
+    assert pauses(1) == pytest.approx([pause * 1.5 for pause in pauses(0.5)])
+    both = [Patience().get_backoff_time({**Patience().configure_retries({}), "history": [None]}) for _ in range(2)]
+    assert both[0] != both[1]
+
+
+async def test_no_error_tells_a_signature() -> None:
+    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 2OO\r\nnot: HTTP\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(garbage, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/account"
+    rest = Rest(url, AccountKey(url, "account", "a2V5"), Haste(), connect_seconds=1, read_seconds=1)
+    async with server:
+        with pytest.raises(Unavailable) as caught, reported("account", "store a blob"):
+            await rest.put("box", "a", b"x", metadata={}, headers={})
+        await rest.close()
+    assert "sig=" not in "".join(traceback.format_exception(caught.value))
+    with (
+        pytest.raises(Unavailable, match=r"\(Connection timeout to host http://h/box/a\?\.\.\.\)"),
+        reported("account", "store a blob"),
+    ):
+        raise ServiceRequestError("Connection timeout to host http://h/box/a?sv=1&sig=SECRET")
+
+
+async def test_writes_that_are_cancelled_leave_room_for_others(proxy: Proxy, store: AzureStore, box: str) -> None:
+    """More of them than there is room for, each of more than one block."""
+    await store.write(box, "before", b"")
+    proxy.choose = lambda request: Fault(bytes_per_second=1000) if "comp=block" in request.query else None
+    writes = [asyncio.create_task(store.write(box, f"{number}", LARGE * 2)) for number in range(12)]
+
+    async def under_way() -> bool:
+        return sum("comp=block" in request.query for request in proxy.seen) >= 6
+
+    await eventually(under_way)
+    for write in writes:
+        write.cancel()
+    assert {type(each) for each in await asyncio.gather(*writes, return_exceptions=True)} == {asyncio.CancelledError}
+    proxy.choose = lambda _: None
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(store.write(box, f"after{number}", LARGE) for number in range(8)))
+    assert await names(store, box) == [*(f"after{number}" for number in range(8)), "before"]

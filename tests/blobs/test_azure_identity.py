@@ -22,6 +22,8 @@ def test_an_identity_writes_and_signs(tmp_path: Path) -> None:
     assert (seen["stored"], seen["fetched"]) == ("result", "result")
     assert seen["signed by"] == "a delegation key"
     assert "Azure's delegation keys live 7 days" in seen["too long"]
+    assert seen["listed"] == "a"
+    assert seen["keys"] == "00112", "one key for two grants, another for a longer one, and one before that ends"
 
 
 def test_no_token_is_one_sentence(tmp_path: Path) -> None:
@@ -32,7 +34,8 @@ def test_no_token_is_one_sentence(tmp_path: Path) -> None:
     assert ended.returncode == 1
     last = ended.stderr.strip().splitlines()[-1]
     assert "AZURE_BLOB_ACCOUNT_URL names blob store 127.0.0.1:" in last
-    assert "no token could be had for it" in last
+    assert "no token could be had for it (EnvironmentCredential: " in last
+    assert "DefaultAzureCredential" not in ended.stderr, "the vendor's own words come before ours"
 
 
 def address_of(connection_string: str) -> str:

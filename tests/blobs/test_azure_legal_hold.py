@@ -11,7 +11,8 @@ from livecalc.blobs.azure import connect
 
 pytestmark = pytest.mark.anyio
 KEY = "a2V5"
-ABOUT = {"Content-Type": "text/plain", "Last-Modified": "Sun, 25 Jan 2026 01:00:00 GMT", "ETag": '"1"'}
+SAYS = {"x-ms-request-id": "1"}
+ABOUT = {**SAYS, "Content-Type": "text/plain", "Last-Modified": "Sun, 25 Jan 2026 01:00:00 GMT", "ETag": '"1"'}
 """What every answer about a blob has; the elements and headers are those of "List Blobs" and "Get Blob Properties"."""
 LISTED = (
     b"<Blob><Name>%s</Name><Properties><Last-Modified>Sun, 25 Jan 2026 01:00:00 GMT</Last-Modified><Etag>1</Etag>"
@@ -35,7 +36,7 @@ class _Service(BaseHTTPRequestHandler):
         body = b"" if "comp=list" not in self.path or "restype=container" not in self.path else found
         kind = b"Blobs" if body else b"Containers"
         xml = b"<EnumerationResults><%s>%s</%s><NextMarker/></EnumerationResults>" % (kind, body, kind)
-        self._answer({"Content-Type": "application/xml"}, xml)
+        self._answer({**SAYS, "Content-Type": "application/xml"}, xml)
 
     def _answer(self, headers: dict[str, str], body: bytes) -> None:
         self.close_connection = True

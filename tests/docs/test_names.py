@@ -13,7 +13,9 @@ from livecalc.api.routes import ROUTES
 PACKAGE = ROOT / "src" / "livecalc"
 ARCHITECTURE = DOCS / "architecture.md"
 VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
-ENDPOINT = re.compile(r"(?:(GET|POST|HEAD|DELETE) )?(/(?:v1|healthz|readyz|metrics|openapi|docs|\.well-known)[\w/{}.:-]*)")
+ENDPOINT = re.compile(
+    r"(?:(GET|POST|HEAD|DELETE) )?(/(?:v1|healthz|readyz|metrics|openapi|docs|\.well-known)[\w/{}.:-]*)"
+)
 REQUEST = re.compile(r"(?:\$LIVECALC_URL|http://127\.0\.0\.1:\d+)(/[^\s\"'?;]*)")
 PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)+/?|[\w.-]+/", re.ASCII)
 pages = pytest.mark.parametrize("page", all_pages(), ids=page_id)

@@ -41,6 +41,22 @@ async def test_a_held_archive_stays_until_it_is_released(stage: Stage) -> None:
         assert [record.phase for record in await stage.audited(operation=operation)][:2] == ["intent", "outcome"]
 
 
+async def test_a_release_whose_answer_was_lost_is_one(stage: Stage) -> None:
+    """The store tries again by itself, and finds nothing to delete."""
+    await push(stage)
+    manifest = await reaped(stage, "q4", JOB)
+    hold = await keeper(stage, 0).holds.place(ANA, "q4", manifest.timestamp, reason="why", request_id="h")
+
+    async def lose(name: str, args: tuple[Any, ...]) -> None:
+        if name == "delete" and "holds/" in str(args[1]):
+            await stage.blobs.delete(*args)
+
+    holds = keeper(stage, 0, blobs=tap(stage.blobs, pause=lose)).holds
+    assert await holds.release(ANA, "q4", manifest.timestamp, request_id="r") == hold
+    assert await holds.list_holds(ANA) == []
+    assert [record.phase for record in await stage.audited(operation="retention-release")] == ["intent", "outcome"]
+
+
 async def test_a_held_bucket_stays_whole(stage: Stage) -> None:
     await push(stage)
     await reaped(stage, "q4", JOB)

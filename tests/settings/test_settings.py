@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.pretty import pretty_repr
 
 from livecalc.domain.errors import InvalidInput
 from livecalc.settings import Settings, load
@@ -91,6 +92,17 @@ def test_archives_do_not_go_where_something_else_is_kept(purpose: str, rest: str
 def test_a_container_name_ends_where_its_line_does() -> None:
     with pytest.raises(InvalidInput):
         load({"DIAGNOSTIC_CONTAINER_NAME": "diagnostics\n"})
+
+
+def test_settings_show_themselves_without_their_secrets() -> None:
+    names = ["AZURE_BLOB_CONNECTION_STRING", "AZURE_BLOB_ACCOUNT_URL", "LIVECALC_TOKEN", "LIVECALC_TOKEN_COMMAND"]
+    settings = load({name: f"secret of {name}" for name in names} | {"LIVECALC_URL": "https://me:secret@example.com"})
+    for shown in (repr(settings), f"{settings.store} {settings.target}", pretty_repr(settings)):
+        assert "secret" not in shown
+        assert "connection_string='(hidden)'" in shown
+        assert "diagnostics='diagnostics'" in shown
+        assert "token_file=None" in shown
+    assert settings.store.connection_string == "secret of AZURE_BLOB_CONNECTION_STRING"
 
 
 def test_networks_are_read_in_order() -> None:

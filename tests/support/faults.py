@@ -29,6 +29,9 @@ class Fault(Struct, frozen=True, kw_only=True):
     status: int = 0
     """Answered in the service's place, which hears nothing of the request."""
     retry_after: str = ""
+    headers: tuple[str, ...] = ()
+    body: bytes = b""
+    """Of the answer in the service's place, besides `Retry-After`."""
     request_bytes: int | None = None
     """So many bytes of the request's body reach the service, then the connection is cut."""
     answer_bytes: int | None = None
@@ -82,8 +85,9 @@ class Proxy:
 
     async def finish(self) -> None:
         """Cut what is still open, and see it end."""
-        for writer in self._open.values():
+        for task, writer in self._open.items():
             writer.transport.abort()
+            task.cancel()  # one that crawls would go on with what it has read
         if self._open:
             await asyncio.wait(self._open)
 
@@ -150,11 +154,13 @@ async def faulty(connection_string: str, choose: Choose | None = None) -> AsyncG
 @asynccontextmanager
 async def hasty(connection_string: str) -> AsyncGenerator[AzureStore]:
     """Open the account as `connect` does, with pauses of a hundredth of a second where the service asks for none."""
-    async with connect(connection_string=connection_string, retry=_Haste()) as store:
+    async with connect(connection_string=connection_string, retry=Haste()) as store:
         yield store
 
 
-class _Haste(Patience):
+class Haste(Patience):
+    """The platform's patience, with short pauses."""
+
     def __init__(self) -> None:
         super().__init__()
         self.backoff_factor = 0.005
@@ -185,15 +191,19 @@ async def _exchange(proxy: Proxy, exchange: _Exchange) -> None:
     fault, reader, writer = exchange.fault, exchange.reader, exchange.writer
     if fault.status:
         await _swallow(reader, exchange.request.size)
-        pause = f"Retry-After: {fault.retry_after}\r\n" if fault.retry_after else ""
-        writer.write(f"HTTP/1.1 {fault.status} Fault\r\n{pause}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        pause = (f"Retry-After: {fault.retry_after}",) if fault.retry_after else ()
+        body = b"" if exchange.request.method == "HEAD" else fault.body
+        about = (*pause, *fault.headers, f"Content-Length: {len(fault.body)}", "Connection: close", "", "")
+        writer.write("\r\n".join([f"HTTP/1.1 {fault.status} Fault", *about]).encode() + body)
         await writer.drain()
         return
     upstream, service = await proxy.connect()
     try:
         service.write(_CONNECTION.sub(b"", exchange.head).removesuffix(b"\r\n") + b"Connection: close\r\n\r\n")
         wanted = exchange.request.size if fault.request_bytes is None else fault.request_bytes
-        await _relay(reader, service, min(wanted, exchange.request.size), fault.bytes_per_second)
+        sent = await _relay(reader, service, min(wanted, exchange.request.size), fault.bytes_per_second)
+        if sent < min(wanted, exchange.request.size):
+            raise ConnectionAbortedError("the client went away within its body")
         if fault.request_bytes is not None:
             service.transport.abort()
             writer.transport.abort()
@@ -222,9 +232,9 @@ async def _answer(upstream: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         writer.transport.abort()
 
 
-async def _relay(source: asyncio.StreamReader, target: asyncio.StreamWriter, most: int | None, rate: int) -> None:
-    """Pass on so many bytes, or all there are."""
-    left = most
+async def _relay(source: asyncio.StreamReader, target: asyncio.StreamWriter, most: int | None, rate: int) -> int:
+    """Pass on so many bytes, or all there are; returns how many."""
+    left, passed = most, 0
     piece = max(1, rate // 20) if rate else _PIECE
     while left is None or left > 0:
         data = await source.read(piece if left is None else min(piece, left))
@@ -232,9 +242,11 @@ async def _relay(source: asyncio.StreamReader, target: asyncio.StreamWriter, mos
             break
         target.write(data)
         await target.drain()
+        passed += len(data)
         left = None if left is None else left - len(data)
         if rate:
             await asyncio.sleep(len(data) / rate)
+    return passed
 
 
 async def _swallow(source: asyncio.StreamReader, size: int) -> None:

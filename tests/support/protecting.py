@@ -194,7 +194,7 @@ class _Exchange(BaseHTTPRequestHandler):
             self._answer(status, {"x-ms-error-code": code, "Content-Type": "application/xml"}, _error(code))
         elif request.comp == "immutabilityPolicies" and request.path.partition("/")[0] in proxy.provisioned:
             proxy.note(request, 200)
-            self._answer(200, {MODE: proxy.mode, UNTIL: request.headers[UNTIL]}, b"")
+            self._answer(200, {MODE: proxy.mode, UNTIL: request.headers[UNTIL], "x-ms-request-id": "0"}, b"")
         else:
             self._pass_on(request, body)
 

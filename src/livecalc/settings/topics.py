@@ -1,7 +1,7 @@
 """What can be set, by topic. The environment's names are the contract; `docs/settings.md` explains each."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -29,8 +29,22 @@ ContainerName = Annotated[
 ]
 
 
+class _Secretive(Struct, frozen=True):
+    """Shows itself, in logs and tracebacks, without the fields that hold secrets."""
+
+    hidden: ClassVar[frozenset[str]] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Show the same where rich prints."""
+        told = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        return [(name, value if value is None or name not in self.hidden else "(hidden)") for name, value in told]
+
+
 class TargetSettings(
-    Struct,
+    _Secretive,
     frozen=True,
     kw_only=True,
     rename={
@@ -43,6 +57,8 @@ class TargetSettings(
     },
 ):
     """Which platform a command talks to, and as whom."""
+
+    hidden = frozenset({"url", "token", "token_command"})
 
     home: str = "~/.livecalc"
     url: str | None = None
@@ -58,7 +74,7 @@ class TargetSettings(
 
 
 class StoreSettings(
-    Struct,
+    _Secretive,
     frozen=True,
     kw_only=True,
     rename={
@@ -68,6 +84,8 @@ class StoreSettings(
     },
 ):
     """Where blobs are kept."""
+
+    hidden = frozenset({"connection_string", "account_url"})
 
     connection_string: str | None = None
     account_url: str | None = None

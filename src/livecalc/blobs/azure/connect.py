@@ -5,6 +5,7 @@ import re
 from base64 import b64decode
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from livecalc.domain.errors import InvalidInput
 CONNECTION_STRING = "AZURE_BLOB_CONNECTION_STRING"
 ACCOUNT_URL = "AZURE_BLOB_ACCOUNT_URL"
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}", re.ASCII)
+_ERRNO = re.compile(r"^\[Errno \d+\] ")
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
 _FIRST_SECONDS = 10.0
@@ -55,7 +57,8 @@ async def connect(
             raise InvalidInput(f"no blob store is named: set {CONNECTION_STRING} or {ACCOUNT_URL}")
         await stack.enter_async_context(service)
         await _see_that_it_answers(service, setting, first_seconds)
-        rest = Rest(service.url, signer, patience, connect_seconds=_CONNECT_SECONDS, read_seconds=_READ_SECONDS)
+        # A copy: a policy knows what comes after it, and so belongs to one pipeline.
+        rest = Rest(service.url, signer, copy(patience), connect_seconds=_CONNECT_SECONDS, read_seconds=_READ_SECONDS)
         stack.push_async_callback(rest.close)
         yield AzureStore(service, signer, rest)
 
@@ -127,7 +130,8 @@ async def _by_address(address: str, retry: Patience, stack: AsyncExitStack) -> t
 
 
 def _first_line(error: Exception) -> str:
-    return (f"{error}".splitlines() or [type(error).__name__])[0].rstrip(".")[:240]
+    first = (f"{error}".splitlines() or [type(error).__name__])[0]
+    return _ERRNO.sub("", first).rstrip(".")[:240]
 
 
 def _is_address(text: str, schemes: set[str]) -> bool:

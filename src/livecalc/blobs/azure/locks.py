@@ -126,7 +126,7 @@ async def _probe(account: str, container: ContainerClient) -> str | None:
             raise
         return (
             f"blob store {account} lets nobody lock blobs in {container.container_name} with these credentials "
-            f"({code_of(error)}): give the identity the role Storage Blob Data Owner on the container ({PAGE})"
+            f"({code_of(error)}): give the identity the role Storage Blob Data Owner on the account ({PAGE})"
         )
     if _holds(await blob.get_blob_properties(), until):
         return None
