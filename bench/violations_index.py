@@ -19,9 +19,9 @@ from report import figure, finish
 from livecalc.blobs.port import BlobStore
 from livecalc.client import Client
 from livecalc.domain.timestamps import archive_timestamp, format_timestamp
-from livecalc.lifecycle.index import ViolationIndex
-from livecalc.lifecycle.manifest import PodViolation, PodViolations, encode
-from livecalc.lifecycle.places import Place
+from livecalc.lifecycle.archive.index import ViolationIndex
+from livecalc.lifecycle.archive.manifest import PodViolation, PodViolations, encode
+from livecalc.lifecycle.archive.places import Place
 from livecalc.records.bounded import map_bounded
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))

@@ -11,7 +11,7 @@ from livecalc.cluster.port import Cluster
 from livecalc.identity.port import KeySource
 from livecalc.identity.verifier import Verifier
 from livecalc.jobs.service import Jobs
-from livecalc.lifecycle.diagnostics import Diagnostics
+from livecalc.lifecycle.diagnostics.reader import Diagnostics
 from livecalc.lifecycle.namespaces import NamespaceManager
 from livecalc.lifecycle.reaper import Reaper
 from livecalc.lifecycle.retention.curator import Curator

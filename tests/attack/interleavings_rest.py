@@ -12,7 +12,7 @@ from livecalc.domain.errors import NotFound
 from livecalc.domain.jobs import JobState
 from livecalc.domain.namespaces import Status
 from livecalc.domain.timestamps import parse_timestamp
-from livecalc.lifecycle.manifest import Manifest
+from livecalc.lifecycle.archive.manifest import Manifest
 from livecalc.records.book import JobBook
 from livecalc.records.model import FinishedRecord
 

@@ -19,7 +19,7 @@ from msgspec import Struct, field
 from livecalc.domain.namespaces import STATUS, NamespaceRecord, Status
 from livecalc.domain.tasks import Statement
 from livecalc.domain.tenants import Principal
-from livecalc.lifecycle.manifest import Manifest
+from livecalc.lifecycle.archive.manifest import Manifest
 from livecalc.records import paths
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack]

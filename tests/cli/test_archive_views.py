@@ -3,7 +3,7 @@
 import msgspec
 
 from livecalc.cli.views.archives import draw_archive, list_archives, list_logs, show_archive, verdict
-from livecalc.lifecycle.manifest import (
+from livecalc.lifecycle.archive.manifest import (
     BlobEntry,
     ContainerLog,
     JobEntry,

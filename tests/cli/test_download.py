@@ -15,7 +15,7 @@ from livecalc.cli.archive import Found, find, log_name
 from livecalc.cli.download import PART, Fetched, fetch
 from livecalc.client import Client
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound, Unavailable
-from livecalc.lifecycle.manifest import BlobEntry, ContainerLog, Manifest, PodLogs, encode
+from livecalc.lifecycle.archive.manifest import BlobEntry, ContainerLog, Manifest, PodLogs, encode
 
 BIG = bytes(range(256)) * 12_000
 BLOBS = {

@@ -11,8 +11,8 @@ from livecalc.audit.log import AuditLog
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.cluster.port import Cluster
 from livecalc.domain.violations import ANNOTATION
-from livecalc.lifecycle.index import ViolationIndex
-from livecalc.lifecycle.manifest import Manifest
+from livecalc.lifecycle.archive.index import ViolationIndex
+from livecalc.lifecycle.archive.manifest import Manifest
 from livecalc.lifecycle.retention.curator import Curator, RetentionPolicy
 from livecalc.lifecycle.retention.holds import Holds
 from livecalc.lifecycle.retention.plan import RetentionPlan

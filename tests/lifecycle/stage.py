@@ -22,8 +22,8 @@ from livecalc.domain.namespaces import LAST_ACTIVITY, NamespaceRecord
 from livecalc.domain.retention import Retention
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import format_timestamp
-from livecalc.lifecycle.diagnostics import Diagnostics
-from livecalc.lifecycle.manifest import Manifest
+from livecalc.lifecycle.archive.manifest import Manifest
+from livecalc.lifecycle.diagnostics.reader import Diagnostics
 from livecalc.lifecycle.namespaces import NamespaceManager
 from livecalc.lifecycle.reaper import Reaper, ReaperPolicy
 from livecalc.records import paths

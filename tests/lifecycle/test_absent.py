@@ -9,7 +9,7 @@ from lifecycle.test_runs import container, pod
 from livecalc.cluster.port import EventRecord, PodRecord, Termination
 from livecalc.domain.jobs import JOB_LABEL
 from livecalc.domain.tasks import Statement
-from livecalc.lifecycle.absent import absent_pods, is_absent, silent_indexes, unclaimed_copies, with_copies
+from livecalc.lifecycle.archive.absent import absent_pods, is_absent, silent_indexes, unclaimed_copies, with_copies
 from livecalc.records.model import PartitionPlan, SubmittedRecord
 
 NOW = datetime(2026, 1, 25, 1, tzinfo=UTC)

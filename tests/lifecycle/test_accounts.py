@@ -14,7 +14,7 @@ from livecalc.domain.errors import NotFound, Unavailable
 from livecalc.domain.jobs import JobState
 from livecalc.domain.partitions import PartitionRecord
 from livecalc.domain.tasks import Statement
-from livecalc.lifecycle.manifest import ContainerLog, Manifest
+from livecalc.lifecycle.archive.manifest import ContainerLog, Manifest
 from livecalc.pipeline.partition import write_partition
 from livecalc.records import paths
 from livecalc.records.model import JobRecords

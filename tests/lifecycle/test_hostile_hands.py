@@ -7,7 +7,7 @@ from contracts.blob_adapters import ADAPTERS
 from lifecycle.stage import ANA, Stage
 from support.stores import Change, drop, flip
 
-from livecalc.lifecycle.manifest import Manifest
+from livecalc.lifecycle.archive.manifest import Manifest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("store", ADAPTERS, indirect=True)]
 CONTAINER = "diagnostics-acme"

@@ -14,10 +14,10 @@ from support.stores import flip
 from livecalc.blobs.port import read_all
 from livecalc.domain.errors import Unavailable
 from livecalc.domain.tenants import tenant_key
-from livecalc.lifecycle.folders import list_folders
-from livecalc.lifecycle.index import INDEX, ViolationIndex, parse_name
-from livecalc.lifecycle.manifest import PodViolation, PodViolations, encode
-from livecalc.lifecycle.places import Place
+from livecalc.lifecycle.archive.folders import list_folders
+from livecalc.lifecycle.archive.index import INDEX, ViolationIndex, parse_name
+from livecalc.lifecycle.archive.manifest import PodViolation, PodViolations, encode
+from livecalc.lifecycle.archive.places import Place
 from livecalc.wire.diagnostics import SentinelViolation
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("store", ADAPTERS, indirect=True)]

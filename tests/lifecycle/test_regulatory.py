@@ -18,7 +18,7 @@ from livecalc.domain.retention import Retention, retain_until
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import parse_timestamp
 from livecalc.jobs.service import SubmitRequest
-from livecalc.lifecycle.manifest import Manifest
+from livecalc.lifecycle.archive.manifest import Manifest
 from livecalc.lifecycle.outcome import SweepReport
 from livecalc.records.book import JobBook
 from livecalc.services import Platform

@@ -21,7 +21,7 @@ from livecalc.domain.receipts import ArchiveWaiver
 from livecalc.domain.retention import Retention
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import format_timestamp, parse_timestamp
-from livecalc.lifecycle.places import RETAIN_UNTIL, kept_until
+from livecalc.lifecycle.archive.places import RETAIN_UNTIL, kept_until
 from livecalc.lifecycle.retention.curator import RetentionPolicy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("store", ADAPTERS, indirect=True)]

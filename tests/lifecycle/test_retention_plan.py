@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecalc.lifecycle.places import Place
+from livecalc.lifecycle.archive.places import Place
 from livecalc.lifecycle.retention.marks import Mark, Target
 from livecalc.lifecycle.retention.plan import Delete, Keep, RetentionPlan, plan_retention
 from livecalc.lifecycle.retention.seen import ArchiveSeen, BundleSeen, JobSeen, Stored, TenantSeen

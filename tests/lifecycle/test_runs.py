@@ -13,7 +13,7 @@ from livecalc.blobs.port import BlobInfo
 from livecalc.cluster.port import ContainerRecord, PodRecord, Termination
 from livecalc.domain.jobs import JOB_LABEL
 from livecalc.domain.tasks import Statement
-from livecalc.lifecycle.runs import is_error_text, judge, log_name, metadata, runs_of, statement_of
+from livecalc.lifecycle.archive.runs import is_error_text, judge, log_name, metadata, runs_of, statement_of
 
 NOW = datetime(2026, 1, 25, tzinfo=UTC)
 DEAD = Termination(exit_code=0)

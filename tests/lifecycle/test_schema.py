@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from lifecycle.stage import Stage
 
-from livecalc.lifecycle.manifest import FORMAT, SCHEMA, Manifest
-from livecalc.lifecycle.schema import manifest_schema, schema_differences
+from livecalc.lifecycle.archive.manifest import FORMAT, SCHEMA, Manifest
+from livecalc.lifecycle.archive.schema import manifest_schema, schema_differences
 
 DIGEST = "3fa0b1c2" * 8
 SAMPLE: dict[str, Any] = {

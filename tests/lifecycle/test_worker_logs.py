@@ -21,7 +21,7 @@ from livecalc.domain.errors import NotFound
 from livecalc.domain.jobs import PROGRESS
 from livecalc.domain.tenants import Principal
 from livecalc.jobs.service import SubmitRequest
-from livecalc.lifecycle.manifest import ContainerLog, Manifest
+from livecalc.lifecycle.archive.manifest import ContainerLog, Manifest
 from livecalc.services import Platform
 
 pytestmark = pytest.mark.anyio

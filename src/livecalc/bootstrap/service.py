@@ -25,8 +25,8 @@ from livecalc.jobs.launch import GRANT_SLACK, Launcher, WorkerSpec
 from livecalc.jobs.logs import JobLogs
 from livecalc.jobs.service import Jobs
 from livecalc.jobs.views import JobViews
-from livecalc.lifecycle.diagnostics import Diagnostics
-from livecalc.lifecycle.index import ViolationIndex
+from livecalc.lifecycle.archive.index import ViolationIndex
+from livecalc.lifecycle.diagnostics.reader import Diagnostics
 from livecalc.lifecycle.namespaces import NamespaceManager
 from livecalc.lifecycle.policy import ReaperPolicy
 from livecalc.lifecycle.reaper import Reaper

@@ -11,8 +11,8 @@ from livecalc.cli.session import warn
 from livecalc.cli.views.archives import show_archive
 from livecalc.domain.errors import Damaged, NotFound, Unavailable
 from livecalc.domain.timestamps import parse_timestamp
-from livecalc.lifecycle.manifest import Manifest, PodViolations
-from livecalc.lifecycle.places import LOGS, MANIFEST, VIOLATIONS
+from livecalc.lifecycle.archive.manifest import Manifest, PodViolations
+from livecalc.lifecycle.archive.places import LOGS, MANIFEST, VIOLATIONS
 from livecalc.wire.diagnostics import ArchiveVerification
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from livecalc.blobs.names import check_blob
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound, Unavailable
-from livecalc.lifecycle.manifest import BlobEntry
-from livecalc.lifecycle.places import MANIFEST
+from livecalc.lifecycle.archive.manifest import BlobEntry
+from livecalc.lifecycle.archive.places import MANIFEST
 
 if TYPE_CHECKING:
     from livecalc.cli.archive import Found

@@ -11,7 +11,7 @@ from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.shelves import result_shelf
 from livecalc.domain.tasks import read_statement
 from livecalc.domain.tenants import Principal
-from livecalc.lifecycle.diagnostics import Diagnostics
+from livecalc.lifecycle.diagnostics.reader import Diagnostics
 from livecalc.records.collect import Collector
 from livecalc.records.model import SubmittedRecord
 from livecalc.telemetry.notices import notice

@@ -11,7 +11,7 @@ from livecalc.domain.partitions import PartitionRecord
 from livecalc.domain.shelves import Shelf, result_shelf
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import format_timestamp
-from livecalc.lifecycle.diagnostics import Diagnostics
+from livecalc.lifecycle.diagnostics.reader import Diagnostics
 from livecalc.pipeline.partition import read_record
 from livecalc.records.book import JobBook
 from livecalc.records.ends import ClusterView, scenarios_done

@@ -2,8 +2,8 @@
 
 from msgspec import Struct, field
 
-from livecalc.lifecycle.archive import Archived
-from livecalc.lifecycle.manifest import ArchiveState
+from livecalc.lifecycle.archive.archiver import Archived
+from livecalc.lifecycle.archive.manifest import ArchiveState
 
 
 class ReapOutcome(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from livecalc.domain.errors import Conflict, LivecalcError, NotFound, Preconditi
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.tenants import CLEANUP_USER
 from livecalc.lifecycle.activity import stamp
-from livecalc.lifecycle.archive import Archiver
+from livecalc.lifecycle.archive.archiver import Archiver
 from livecalc.lifecycle.cancel import Canceller
 from livecalc.lifecycle.claims import Claims, held_by
 from livecalc.lifecycle.hold import Hold

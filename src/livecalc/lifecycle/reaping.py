@@ -17,8 +17,8 @@ from livecalc.domain.claims import write_volumes
 from livecalc.domain.errors import Conflict, Damaged, LivecalcError, Reaping, Unavailable
 from livecalc.domain.namespaces import FINALIZER, REAP_VOLUMES
 from livecalc.domain.receipts import ArchiveReceipt, ArchiveWaiver
-from livecalc.lifecycle.archive import Archived, Archiver
-from livecalc.lifecycle.compose import Told
+from livecalc.lifecycle.archive.archiver import Archived, Archiver
+from livecalc.lifecycle.archive.compose import Told
 from livecalc.lifecycle.evaporate import wait_for_content, wait_for_volumes, wait_until_gone
 from livecalc.lifecycle.hold import Hold
 from livecalc.lifecycle.journal import REAP, WAIVE, Journal

@@ -20,7 +20,7 @@ from livecalc.cluster.local import LocalCluster
 from livecalc.cluster.port import PodTemplate
 from livecalc.domain.audit import AuditRecord
 from livecalc.jobs.service import SubmitRequest
-from livecalc.lifecycle.manifest import Manifest
+from livecalc.lifecycle.archive.manifest import Manifest
 from livecalc.services import Platform
 from livecalc.wire.jobs import Job
 

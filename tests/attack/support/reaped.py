@@ -9,7 +9,7 @@ from attack.support.flows import ANA, HASTY, platform_at
 from attack.support.homes import NAMESPACE, Site, audited, leftovers, list_all, manifest_of, populate, used_site
 from msgspec import Struct
 
-from livecalc.lifecycle.manifest import Manifest
+from livecalc.lifecycle.archive.manifest import Manifest
 from livecalc.wire.jobs import Job, Result
 
 

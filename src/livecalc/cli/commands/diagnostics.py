@@ -222,7 +222,7 @@ def reindex_command(ctx: click.Context, *, check: bool, as_json: bool) -> None:
 
 def _split(path: str) -> tuple[str, str, str]:
     """Bucket, timestamp and blob of a path; the timestamp is empty when the newest archive is meant."""
-    from livecalc.lifecycle.places import is_archive_timestamp
+    from livecalc.lifecycle.archive.places import is_archive_timestamp
 
     bucket, _, rest = path.partition("/")
     first, _, below = rest.partition("/")
@@ -237,7 +237,7 @@ def _split(path: str) -> tuple[str, str, str]:
 
 def _how_to_print(found: "Found") -> str:
     """How to print a log, or what there is when nothing ran."""
-    from livecalc.lifecycle.places import LOGS, MANIFEST
+    from livecalc.lifecycle.archive.places import LOGS, MANIFEST
 
     for log in found.manifest.containers:
         if log.blob:

@@ -6,7 +6,7 @@ from livecalc.cli.format import NONE, between, count, day, moment, short, size
 from livecalc.cli.tables import facts, table
 from livecalc.cli.views.trees import tree
 from livecalc.domain.retention import Retention
-from livecalc.lifecycle.manifest import ContainerLog, Manifest, PodViolations
+from livecalc.lifecycle.archive.manifest import ContainerLog, Manifest, PodViolations
 from livecalc.wire.diagnostics import Archive, ArchiveVerification
 
 _TERMS = {Retention.STANDARD: "standard, 30 days", Retention.REGULATORY: "regulatory, 7 years"}

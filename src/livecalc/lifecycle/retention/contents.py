@@ -11,7 +11,7 @@ from livecalc.blobs.port import BlobInfo, BlobStore, read_all
 from livecalc.domain.errors import NotFound
 from livecalc.domain.jobs import RANDOM_BITS, new_job_id
 from livecalc.domain.shelves import result_shelf
-from livecalc.lifecycle.places import MANIFEST
+from livecalc.lifecycle.archive.places import MANIFEST
 from livecalc.lifecycle.plan import CLOCK_TOLERANCE
 from livecalc.lifecycle.retention.holds import read_holds
 from livecalc.lifecycle.retention.look import (

@@ -15,7 +15,7 @@ from livecalc.audit.log import AuditLog
 from livecalc.blobs.port import BlobStore
 from livecalc.cluster.port import Cluster
 from livecalc.domain.errors import LivecalcError
-from livecalc.lifecycle.index import ViolationIndex
+from livecalc.lifecycle.archive.index import ViolationIndex
 from livecalc.lifecycle.retention.marks import Target
 from livecalc.lifecycle.retention.observe import observe
 from livecalc.lifecycle.retention.plan import Delete, RetentionPlan, plan_retention

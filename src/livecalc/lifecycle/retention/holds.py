@@ -14,7 +14,7 @@ from livecalc.domain.retention import Retention
 from livecalc.domain.shelves import result_shelf
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import format_timestamp
-from livecalc.lifecycle.places import bucket_places, is_archive_timestamp
+from livecalc.lifecycle.archive.places import bucket_places, is_archive_timestamp
 from livecalc.lifecycle.retention.marks import Mark, Marks
 from livecalc.lifecycle.streams import closing
 from livecalc.records import paths

@@ -15,8 +15,8 @@ from livecalc.domain.retention import Retention, retain_until
 from livecalc.domain.shelves import Shelf, bundle_shelf, is_regulatory, result_shelf
 from livecalc.domain.tenants import tenant_key
 from livecalc.domain.timestamps import parse_timestamp
-from livecalc.lifecycle.manifest import Manifest, read_manifest
-from livecalc.lifecycle.places import (
+from livecalc.lifecycle.archive.manifest import Manifest, read_manifest
+from livecalc.lifecycle.archive.places import (
     MANIFEST,
     RETAIN_UNTIL,
     Place,

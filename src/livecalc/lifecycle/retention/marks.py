@@ -13,7 +13,7 @@ from livecalc.blobs.port import BlobStore, read_all
 from livecalc.domain.errors import AlreadyExists, NotFound
 from livecalc.domain.shelves import result_shelf
 from livecalc.domain.timestamps import parse_timestamp
-from livecalc.lifecycle.places import Place
+from livecalc.lifecycle.archive.places import Place
 from livecalc.records import paths
 
 Kind = Literal["archive", "job", "bundle"]

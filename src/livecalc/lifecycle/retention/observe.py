@@ -14,7 +14,7 @@ from livecalc.domain.errors import LivecalcError
 from livecalc.domain.namespaces import LABELS
 from livecalc.domain.shelves import bundle_shelf, regulatory_container, result_shelf
 from livecalc.domain.tenants import tenant_key
-from livecalc.lifecycle.places import standard_container
+from livecalc.lifecycle.archive.places import standard_container
 from livecalc.lifecycle.retention.holds import read_holds
 from livecalc.lifecycle.retention.look import see_archives, see_bundles, see_jobs
 from livecalc.lifecycle.retention.marks import Marks

@@ -15,7 +15,7 @@ from livecalc.cluster.port import Cluster
 from livecalc.domain.errors import LivecalcError, NotFound, Unavailable
 from livecalc.domain.tenants import CLEANUP_USER
 from livecalc.domain.timestamps import format_timestamp, parse_timestamp
-from livecalc.lifecycle.index import ViolationIndex
+from livecalc.lifecycle.archive.index import ViolationIndex
 from livecalc.lifecycle.journal import RETENTION_DELETE
 from livecalc.lifecycle.retention.contents import Blob, Contents, Shelves
 from livecalc.lifecycle.retention.marks import Mark, Marks, Target

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from livecalc.blobs.port import BlobInfo
-from livecalc.lifecycle.places import Place
+from livecalc.lifecycle.archive.places import Place
 from livecalc.lifecycle.retention.marks import Mark, Target
 from livecalc.wire.retention import Hold
 

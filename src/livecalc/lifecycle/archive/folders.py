@@ -5,7 +5,7 @@ from msgspec import Struct
 from livecalc.blobs.port import BlobStore
 from livecalc.domain.buckets import is_bucket_id
 from livecalc.domain.errors import Damaged, NotFound
-from livecalc.lifecycle.places import INTERNAL, MANIFEST, Place, bucket_places, is_archive_timestamp
+from livecalc.lifecycle.archive.places import INTERNAL, MANIFEST, Place, bucket_places, is_archive_timestamp
 from livecalc.lifecycle.streams import closing
 
 

@@ -15,13 +15,12 @@ from livecalc.cluster.port import Cluster
 from livecalc.domain.errors import AlreadyExists, Conflict, Damaged, LivecalcError, NotFound
 from livecalc.domain.namespaces import REAP_ARCHIVE
 from livecalc.domain.receipts import ArchiveReceipt
-from livecalc.lifecycle.collection import Collected, Collection
-from livecalc.lifecycle.compose import Told, compose
-from livecalc.lifecycle.hold import Hold
-from livecalc.lifecycle.index import ViolationIndex
-from livecalc.lifecycle.logs import LogKeeper
-from livecalc.lifecycle.manifest import Manifest, encode, read_manifest
-from livecalc.lifecycle.places import (
+from livecalc.lifecycle.archive.collection import Collected, Collection
+from livecalc.lifecycle.archive.compose import Told, compose
+from livecalc.lifecycle.archive.index import ViolationIndex
+from livecalc.lifecycle.archive.logs import LogKeeper
+from livecalc.lifecycle.archive.manifest import Manifest, encode, read_manifest
+from livecalc.lifecycle.archive.places import (
     MANIFEST,
     OWNER,
     Place,
@@ -31,7 +30,8 @@ from livecalc.lifecycle.places import (
     locked_until,
     next_path,
 )
-from livecalc.lifecycle.receipt import list_stored, make_receipt
+from livecalc.lifecycle.archive.receipt import list_stored, make_receipt
+from livecalc.lifecycle.hold import Hold
 from livecalc.records.book import JobBook
 
 LOG = logging.getLogger("livecalc.cleanup")

@@ -9,10 +9,10 @@ from msgspec import Struct, field
 
 from livecalc.blobs.port import BlobInfo
 from livecalc.domain.timestamps import format_timestamp
-from livecalc.lifecycle.collection import Collected
+from livecalc.lifecycle.archive.collection import Collected
+from livecalc.lifecycle.archive.manifest import ArchiveState, BlobEntry, JobEntry, Manifest
+from livecalc.lifecycle.archive.places import MANIFEST, job_records, kept_until
 from livecalc.lifecycle.hold import Hold
-from livecalc.lifecycle.manifest import ArchiveState, BlobEntry, JobEntry, Manifest
-from livecalc.lifecycle.places import MANIFEST, job_records, kept_until
 from livecalc.records.model import JobRecords
 
 _DISTRIBUTION = "livecalc-platform"

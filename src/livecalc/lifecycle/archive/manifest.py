@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.domain.errors import Damaged, NotFound
-from livecalc.lifecycle.places import MANIFEST, Place
+from livecalc.lifecycle.archive.places import MANIFEST, Place
 
 LogState = Literal["complete", "truncated", "unknown", "lost"]
 ArchiveState = Literal["Complete", "PartiallyComplete", "Waived"]

@@ -18,12 +18,12 @@ from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.shelves import result_shelf
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.domain.violations import parse_violations
-from livecalc.lifecycle.absent import absent_pods, is_absent, silent_indexes, unclaimed_copies, with_copies
-from livecalc.lifecycle.logs import LogKeeper
-from livecalc.lifecycle.manifest import ContainerLog, PodLogs, PodViolation, PodViolations, encode
-from livecalc.lifecycle.places import EVENTS, LOGS, PODS, VIOLATIONS, Place, about, job_records, locked_until
-from livecalc.lifecycle.runs import Run, log_name, runs_of
-from livecalc.lifecycle.violations import violations_of
+from livecalc.lifecycle.archive.absent import absent_pods, is_absent, silent_indexes, unclaimed_copies, with_copies
+from livecalc.lifecycle.archive.logs import LogKeeper
+from livecalc.lifecycle.archive.manifest import ContainerLog, PodLogs, PodViolation, PodViolations, encode
+from livecalc.lifecycle.archive.places import EVENTS, LOGS, PODS, VIOLATIONS, Place, about, job_records, locked_until
+from livecalc.lifecycle.archive.runs import Run, log_name, runs_of
+from livecalc.lifecycle.archive.violations import violations_of
 from livecalc.records import paths
 from livecalc.records.book import JobBook
 from livecalc.records.bounded import map_bounded

@@ -15,8 +15,8 @@ from livecalc.blobs.port import BlobStore, read_all
 from livecalc.domain.buckets import is_bucket_id
 from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
 from livecalc.domain.timestamps import parse_archive_timestamp, parse_timestamp
-from livecalc.lifecycle.manifest import PodViolations, encode
-from livecalc.lifecycle.places import INTERNAL, VIOLATIONS, Place, standard_container
+from livecalc.lifecycle.archive.manifest import PodViolations, encode
+from livecalc.lifecycle.archive.places import INTERNAL, VIOLATIONS, Place, standard_container
 from livecalc.lifecycle.streams import closing
 from livecalc.records.bounded import map_bounded
 from livecalc.telemetry.notices import notice

@@ -9,7 +9,7 @@ from livecalc.cluster.port import MAIN_CONTAINER, PodRecord
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.jobs import EXIT_VIOLATION, JOB_LABEL, JobState
 from livecalc.domain.violations import ANNOTATION
-from livecalc.lifecycle.absent import is_absent
+from livecalc.lifecycle.archive.absent import is_absent
 from livecalc.pipeline.partition import read_record
 from livecalc.records.book import JobBook
 

@@ -14,12 +14,12 @@ from livecalc.blobs.names import check_blob
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound
 from livecalc.domain.tenants import Principal
-from livecalc.lifecycle.folders import Folders, find_place, list_folders
-from livecalc.lifecycle.manifest import BlobEntry, Manifest, read_manifest
-from livecalc.lifecycle.places import MANIFEST, Place, earlier_paths
-from livecalc.lifecycle.receipt import difference, list_stored
-from livecalc.lifecycle.schema import schema_differences
-from livecalc.lifecycle.testimony import NO_RECORD, Testimony, hear
+from livecalc.lifecycle.archive.folders import Folders, find_place, list_folders
+from livecalc.lifecycle.archive.manifest import BlobEntry, Manifest, read_manifest
+from livecalc.lifecycle.archive.places import MANIFEST, Place, earlier_paths
+from livecalc.lifecycle.archive.receipt import difference, list_stored
+from livecalc.lifecycle.archive.schema import schema_differences
+from livecalc.lifecycle.diagnostics.testimony import NO_RECORD, Testimony, hear
 from livecalc.records.bounded import map_bounded
 from livecalc.wire.diagnostics import ArchiveVerification
 

@@ -8,8 +8,8 @@ from livecalc.blobs.port import BlobInfo
 from livecalc.cluster.port import MAIN_CONTAINER, ContainerRecord, PodRecord, Termination
 from livecalc.domain.jobs import JOB_LABEL
 from livecalc.domain.tasks import Statement, read_statement
-from livecalc.lifecycle.manifest import LogState
-from livecalc.lifecycle.places import LOGS
+from livecalc.lifecycle.archive.manifest import LogState
+from livecalc.lifecycle.archive.places import LOGS
 
 _LONGEST_NAME = 180
 _KEPT = 150

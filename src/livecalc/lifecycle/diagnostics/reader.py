@@ -10,13 +10,13 @@ from livecalc.blobs.names import check_blob
 from livecalc.blobs.port import BlobInfo, BlobStore, read_all
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound
 from livecalc.domain.tenants import Principal
-from livecalc.lifecycle.folders import find_place, list_folders
-from livecalc.lifecycle.index import ViolationIndex
-from livecalc.lifecycle.manifest import Manifest, PodViolations, read_manifest
-from livecalc.lifecycle.places import VIOLATIONS, Place
-from livecalc.lifecycle.reindex import reindex
+from livecalc.lifecycle.archive.folders import find_place, list_folders
+from livecalc.lifecycle.archive.index import ViolationIndex
+from livecalc.lifecycle.archive.manifest import Manifest, PodViolations, read_manifest
+from livecalc.lifecycle.archive.places import VIOLATIONS, Place
+from livecalc.lifecycle.diagnostics.reindex import reindex
+from livecalc.lifecycle.diagnostics.verification import Verifier
 from livecalc.lifecycle.streams import closing
-from livecalc.lifecycle.verification import Verifier
 from livecalc.records.bounded import map_bounded
 from livecalc.telemetry.notices import notice
 from livecalc.wire.diagnostics import Archive, ArchiveVerification, Reindexed, SentinelViolation

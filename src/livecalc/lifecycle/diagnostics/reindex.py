@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
-from livecalc.lifecycle.index import AT_ONCE, INDEX, Entry, ViolationIndex, parse_name
-from livecalc.lifecycle.manifest import encode
-from livecalc.lifecycle.places import MANIFEST, VIOLATIONS, Place, bucket_places
+from livecalc.lifecycle.archive.index import AT_ONCE, INDEX, Entry, ViolationIndex, parse_name
+from livecalc.lifecycle.archive.manifest import encode
+from livecalc.lifecycle.archive.places import MANIFEST, VIOLATIONS, Place, bucket_places
 from livecalc.lifecycle.streams import closing
 from livecalc.records.bounded import map_bounded
 from livecalc.wire.diagnostics import Reindexed

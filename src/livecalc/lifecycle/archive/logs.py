@@ -12,9 +12,17 @@ from livecalc.domain.jobs import JOB_LABEL
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.shelves import Shelf, result_shelf
 from livecalc.domain.tasks import Statement
-from livecalc.lifecycle.manifest import ContainerLog
-from livecalc.lifecycle.places import OWNER, Place, about, locked_until
-from livecalc.lifecycle.runs import ERROR_TEXT_LIMIT, NOTHING_STATES, Run, is_error_text, judge, metadata, statement_of
+from livecalc.lifecycle.archive.manifest import ContainerLog
+from livecalc.lifecycle.archive.places import OWNER, Place, about, locked_until
+from livecalc.lifecycle.archive.runs import (
+    ERROR_TEXT_LIMIT,
+    NOTHING_STATES,
+    Run,
+    is_error_text,
+    judge,
+    metadata,
+    statement_of,
+)
 from livecalc.lifecycle.streams import closing
 from livecalc.records.book import JobBook
 from livecalc.records.model import SubmittedRecord

@@ -7,8 +7,8 @@ from livecalc.blobs.port import BlobInfo, BlobStore
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.receipts import ArchiveReceipt
 from livecalc.domain.timestamps import format_timestamp
-from livecalc.lifecycle.manifest import BlobEntry, Manifest
-from livecalc.lifecycle.places import MANIFEST, Place
+from livecalc.lifecycle.archive.manifest import BlobEntry, Manifest
+from livecalc.lifecycle.archive.places import MANIFEST, Place
 from livecalc.records.bounded import map_bounded
 
 _AT_ONCE = 8

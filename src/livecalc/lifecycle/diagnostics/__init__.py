@@ -1,0 +1,1 @@
+"""Reading archives: list, show, verify against the audit record, and build the index anew."""
