@@ -28,7 +28,9 @@ JsonObject = dict[str, Any]
 @cache
 def manifest_schema() -> JsonObject:
     """The schema, JSON Schema 2020-12."""
-    return msgspec.json.decode(files("livecalc.lifecycle").joinpath(MANIFEST_SCHEMA).read_bytes(), type=JsonObject)
+    return msgspec.json.decode(
+        files("livecalc.lifecycle.archive").joinpath(MANIFEST_SCHEMA).read_bytes(), type=JsonObject
+    )
 
 
 def schema_differences(document: Any, schema: JsonObject | None = None) -> list[str]:
