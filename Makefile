@@ -35,6 +35,7 @@ install: $(VENV)/.runtime ## Make .venv with livecalc in it (.venv/bin/livecalc)
 .PHONY: demo
 demo: $(VENV)/.runtime $(if $(STORE),$(AZURITE)) ## The whole life of a bucket on this machine, explained (STORE=azurite: with its blobs there)
 	@$(if $(STORE),$(PYTHON) tools/blobstore.py run) $(BIN)/livecalc demo
+	@$(if $(STORE),echo 'The store and the home of this demo are gone with it: `make azurite` starts a store that stays.' >&2)
 
 ifneq ($(filter-out azurite,$(STORE)),)
 $(error STORE=$(STORE) is no store that the demo knows: leave it out, or say STORE=azurite)

@@ -1,7 +1,8 @@
 """Azurite, a blob store of this machine: for tests, for the demo, and for a person to play with.
 
 `blobstore.py start` leaves one running and says how to use and stop it; `blobstore.py run COMMAND...` runs a command
-with one of its own. `make azurite` and `make demo STORE=azurite` call them.
+with one of its own, and with a home of its own: both are gone when it ends. `make azurite` and `make demo
+STORE=azurite` call them.
 """
 
 import os
@@ -125,11 +126,12 @@ def _run(command: Sequence[str]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
-    with azurite() as setting:
+    with azurite() as setting, TemporaryDirectory(prefix="livecalc-home-", ignore_cleanup_errors=True) as home:
         if asked:
             return 128 + asked[0]
+        settings = {"AZURE_BLOB_CONNECTION_STRING": setting, "LIVECALC_HOME": home}
         try:
-            process = subprocess.Popen(command, env={**os.environ, "AZURE_BLOB_CONNECTION_STRING": setting})
+            process = subprocess.Popen(command, env={**os.environ, **settings})
         except OSError as error:
             sys.stderr.write(f"{command[0]} cannot be run: {error.strerror}\n")
             return 127

@@ -11,8 +11,10 @@ from starlette.responses import Response
 from support.asgi import behind_the_door, serving
 from support.wire import make_job
 
+from livecalc.api.problems import problem_line
 from livecalc.api.streams import EventStream, Stream
-from livecalc.domain.errors import Damaged, NotFound
+from livecalc.client.http import Http
+from livecalc.domain.errors import Damaged, NotFound, Unavailable
 from livecalc.wire import media
 from livecalc.wire.jobs import Job
 
@@ -35,6 +37,14 @@ class Source:
     async def fails_later(self) -> AsyncGenerator[bytes, None]:
         yield b"some"
         raise Damaged("the blob is damaged")
+
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        yield b'"one"\n'
+        raise Unavailable("the store is down")
+
+    async def no_lines(self) -> AsyncGenerator[bytes, None]:
+        raise Unavailable("the store is down")
+        yield b""
 
     async def silent(self) -> AsyncGenerator[bytes, None]:
         try:
@@ -66,6 +76,9 @@ class Source:
         what = request.url.path.strip("/")
         if what in {"jobs", "finished"}:
             return EventStream(getattr(self, what)(), stopping=self.stopping)
+        if what.endswith("lines"):
+            chunks = self.lines() if what == "lines" else self.no_lines()
+            return Stream(chunks, media.LINES, last_words=lambda error: problem_line("/lines", error))
         return Stream(getattr(self, what)(), media.TEXT, stopping=self.stopping, cleanup=self.cleaned.set)
 
     def stop(self) -> None:
@@ -85,6 +98,19 @@ def test_an_error_in_the_middle_leaves_the_answer_incomplete() -> None:
         assert answer.status_code == 200
         with pytest.raises(httpx.RemoteProtocolError):
             answer.read()
+
+
+def test_what_breaks_lines_off_is_the_last_and_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(behind_the_door(Source().serve)) as client:
+        found: list[str] = []
+        with pytest.raises(Unavailable, match="the store is down"):
+            found.extend(Http(client, "test").lines("/lines", str))
+        assert client.get("/no_lines").json()["detail"] == "the store is down"
+    assert found == ["one"]
+    told = [record for record in caplog.records if "broke off" in record.message]
+    assert [(each.levelname, each.message.partition(" ")[2]) for each in told] == [
+        ("WARNING", "broke off: the store is down")
+    ]
 
 
 def test_leaving_closes_a_silent_source() -> None:

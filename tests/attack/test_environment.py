@@ -120,6 +120,7 @@ DAMAGES = {
         ways=(overwrite, cut, flip),
     ),
     "the mark of the home": Damage("home.json", dict.fromkeys(COMMANDS, 1), names="home.json"),
+    "the mark of the store": Damage("store.json", dict.fromkeys(COMMANDS, 1), names="store.json"),
     "the identity's key": Damage("identity/key.pem", all_fail("cleanup"), names="key.pem"),
     "the key of grants": Damage(
         "blobs/.keys/grants",

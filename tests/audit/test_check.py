@@ -137,6 +137,23 @@ async def test_a_cut_end_is_found_by_a_head_held_elsewhere(log: AuditLog, store:
         assert "noted elsewhere" in verification.reason
 
 
+async def test_a_head_that_a_person_gives_may_be_mistyped(log: AuditLog, fill: Fill) -> None:
+    records = await fill(2)
+    good = records[1].hash
+    assert found(await log.verify("acme", given=[good, f"1:{records[0].hash}"])) == (True, None)
+    for head, why, otherwise in (
+        (f"1:{good}", f"record 1 has the hash {records[0].hash[:12]}", "the record was forged"),
+        (f"9:{good}", "it ends at 2", "the end was cut off, or all was forged"),
+        (f"0:{good}", "it ends at 2", "the end was cut off, or all was forged"),
+        (good[::-1], "it ends at 2", "the end was cut off, or all was forged"),
+    ):
+        verification = await log.verify("acme", given=[head])
+        assert found(verification) == (False, None)
+        assert verification.reason == (
+            f"the head given, {head[:40]}, is not in it ({why}): it may be mistyped; if it is not, {otherwise}"
+        )
+
+
 async def test_an_emptied_chain_is_found_by_a_head(log: AuditLog, store: DirectoryStore, fill: Fill) -> None:
     await fill(1)
     head = await log.head("acme")

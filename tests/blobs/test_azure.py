@@ -43,14 +43,15 @@ async def refused(*, connection_string: str | None = None, account_url: str | No
     ("text", "why"),
     [
         ("garbage", "it is no list of Name=value"),
+        ("UseDevelopmentStorage=true", "UseDevelopmentStorage is short for an address"),
         ("AccountName=a;;AccountKey", "it is no list of Name=value"),
-        (f"AccountKey={SECRET}", "its AccountName is missing, or none"),
+        (f"AccountKey={SECRET}", "its AccountName is missing, or is not 3 to 24 of a-z and 0-9"),
         ("AccountName=abc;BlobEndpoint=http://127.0.0.1:1/a", "it has no AccountKey"),
         ("AccountName=abc;SharedAccessSignature=sv=1&sig=x", "it has no AccountKey"),
         (f"AccountName=a;AccountKey={SECRET}\nAccountName=b", "more than one line"),
         ("AccountName=abc;AccountKey=%%%;BlobEndpoint=http://127.0.0.1:1/a", "AccountKey is no base64"),
         (f"AccountName=abc;AccountKey={SECRET};BlobEndpoint=ftp://127.0.0.1/a", "its BlobEndpoint is no address"),
-        (f"AccountName=a b;AccountKey={SECRET}", "its AccountName is missing, or none"),
+        (f"AccountName=a b;AccountKey={SECRET}", "its AccountName is missing, or is not 3 to 24 of a-z and 0-9"),
         (f"accountname=abc;ACCOUNTKEY={SECRET};blobendpoint=ftp://x", "its BlobEndpoint is no address"),
     ],
 )

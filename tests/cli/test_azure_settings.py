@@ -63,6 +63,27 @@ def test_a_store_with_a_bad_moment_is_no_wrong_setting(livecalc: Run, azurite: s
     assert not home.exists()
 
 
+def test_a_home_keeps_to_the_store_that_it_began_with(livecalc: Run, azurite: str, home: Path) -> None:
+    """Else a bucket would be submitted to one store and archived to the other, whole in the eyes of both."""
+    assert livecalc("jobs", "list", AZURE_BLOB_CONNECTION_STRING=azurite).returncode == 0
+    for command in (("jobs", "list"), ("cleanup",), ("retention", "plan")):
+        done = livecalc(*command)
+        assert done.returncode == 2
+        said = done.stderr.strip().splitlines()[-1]
+        assert said.startswith(f"Error: home {home} keeps its blobs in http://127.0.0.1:")
+        assert said.endswith(
+            "/devstoreaccount1, which is not set: set AZURE_BLOB_CONNECTION_STRING or AZURE_BLOB_ACCOUNT_URL to it, "
+            "or set LIVECALC_HOME to another folder"
+        )
+
+
+def test_a_home_with_blobs_of_its_own_does_not_leave_them(livecalc: Run, azurite: str, home: Path) -> None:
+    assert livecalc("jobs", "list").returncode == 0
+    done = livecalc("jobs", "list", AZURE_BLOB_CONNECTION_STRING=azurite)
+    assert done.returncode == 2
+    assert f"home {home} keeps its blobs in its own folder, not in http://127.0.0.1:" in done.stderr
+
+
 def refused(done: CompletedProcess[str], why: str) -> None:
     errors = [line for line in done.stderr.splitlines() if not line.startswith("Target: ")]
     assert len(errors) == 1, done.stderr

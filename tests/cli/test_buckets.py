@@ -5,10 +5,13 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -76,6 +79,7 @@ def test_an_archive_is_shown_and_printed(livecalc: LiveCalc, reaped: Path, home:
     assert shown[0].split() == ["Archive", f"q4/{timestamp}", "Complete"]
     assert any("verified ✔" in line for line in shown)
     assert "Deleted   namespace gone" in shown
+    assert answer(livecalc, "diagnostics", "show", "livecalc-bucket-q4").splitlines() == shown
     assert shown[-1].startswith(f"Print a blob: livecalc diagnostics cat q4/{timestamp}/")
     assert answer(livecalc, "diagnostics", "cat", f"q4/{timestamp}/sentinel-violations.json").strip() == "[]"
     assert answer(livecalc, "diagnostics", "cat", "q4/sentinel-violations.json").strip() == "[]"
@@ -93,10 +97,24 @@ def test_an_archive_is_fetched_whole_and_only_once(
     manifest = json.loads((tmp_path / "archive" / "manifest.json").read_text())
     there = {str(path.relative_to(tmp_path / "archive")) for path in (tmp_path / "archive").rglob("*.json")}
     assert there == {*(blob["name"] for blob in manifest["blobs"]), "manifest.json"}
-    assert fetched["fetched"] == len(manifest["blobs"])
+    listed = json.loads(answer(livecalc, "diagnostics", "list", "q4", "--json"))[0]
+    verified = json.loads(answer(livecalc, "diagnostics", "verify", "q4", "--json"))
+    assert fetched["whole"] == fetched["fetched"] == len(manifest["blobs"])
+    assert {(each["blobs"], each["bytes"]) for each in (fetched, listed, verified)} == {
+        (len(manifest["blobs"]), sum(blob["bytes"] for blob in manifest["blobs"]))
+    }
     again = livecalc("diagnostics", "download", "q4", "--to", "archive", "--json")
     assert (again.returncode, json.loads(again.stdout)["fetched"]) == (0, 0)
     assert again.stderr.splitlines()[-1].endswith("  100 %")
+    unnamed = livecalc("diagnostics", "download", "q4", "--to", "")
+    assert unnamed.returncode == 2
+    assert "'' is no folder" in unnamed.stderr
+    livecalc("namespaces", "create", "q4")
+    reaping = answer(livecalc, "namespaces", "reap", "q4")
+    assert f"Archived {fetched['blobs']} blobs and the manifest, 0 sentinel violations: " in reaping
+    other = livecalc("diagnostics", "download", "q4", "--to", "archive")
+    assert (other.returncode, other.stdout) == (1, "")
+    assert "holds the manifest.json of something else than q4/" in other.stderr.splitlines()[-1]
 
 
 def test_a_sweep_counts_what_it_keeps_as_the_dry_run_does(livecalc: LiveCalc) -> None:
@@ -118,6 +136,9 @@ def test_a_changed_archive_is_3(livecalc: LiveCalc, reaped: Path, home: Path) ->
     assert shown.returncode == 3, shown.stderr
     assert "events.json" in shown.stderr
     assert "livecalc diagnostics verify q4/20" in shown.stderr
+    printed = livecalc("diagnostics", "cat", "q4", "events.json")
+    assert (printed.returncode, printed.stdout[:1]) == (3, "(")
+    assert printed.stderr.splitlines()[-1].startswith("✘ what was printed is not what the manifest says of events.json")
     fetched = livecalc("diagnostics", "download", "q4", "-o", "archive")
     assert fetched.returncode == 3
     assert fetched.stderr.splitlines()[-1].startswith("✘ ")
@@ -127,12 +148,14 @@ def test_an_unreadable_manifest_is_3_with_or_without_a_timestamp(livecalc: LiveC
     shutil.copytree(reaped, home)
     timestamp = json.loads(answer(livecalc, "diagnostics", "list", "q4", "--json"))[0]["timestamp"]
     change(home, "manifest.json*", b"{", b"(")
-    for arguments in (["show", "q4"], ["verify", "q4"], ["download", "q4"]):
+    for arguments in (["show", "q4"], ["download", "q4"]):
         ended = livecalc("diagnostics", *arguments)
         assert ended.returncode == 3, ended.stderr
         assert ended.stderr.splitlines()[-1].startswith("✘ ")
         assert "manifest" in ended.stderr
-    for arguments in ([f"q4/{timestamp}"], ["--all"]):
+        assert "restore it from a copy" in ended.stderr
+        assert "delete" not in ended.stderr
+    for arguments in (["q4"], [f"q4/{timestamp}"], ["--all"]):
         ended = livecalc("diagnostics", "verify", *arguments)
         assert ended.returncode == 3, ended.stderr
         assert ended.stdout.startswith(f"✘ q4/{timestamp}: ")
@@ -155,18 +178,27 @@ def test_every_archive_is_verified_and_one_that_is_gone_is_named(
     assert "  it is gone: audit record 4 says that it was made" in gone.stderr
     [told] = json.loads(answer(livecalc, "diagnostics", "verify", "--all", "--json", code=3))
     assert (told["archive"], told["holds"]) == (held.split()[1].rstrip(":"), False)
-    assert livecalc("diagnostics", "verify", "q4").returncode == 1
+    for name in ("q4", "livecalc-bucket-q4", told["archive"]):
+        [alone] = [json.loads(answer(livecalc, "diagnostics", "verify", name, "--json", code=3))]
+        assert alone == told
+    assert livecalc("diagnostics", "verify", "q5").returncode == 1
+    assert livecalc("diagnostics", "verify", "q4/20200101-000000").returncode == 1
 
 
 def test_the_index_is_compared_and_mended(livecalc: LiveCalc, reaped: Path, home: Path) -> None:
     shutil.copytree(reaped, home)
     assert answer(livecalc, "diagnostics", "violations").split()[:3] == ["TIME", "ARCHIVE", "POD"]
     assert json.loads(answer(livecalc, "diagnostics", "violations", "--since", "7d", "--bucket", "q4", "--json")) == []
-    assert answer(livecalc, "diagnostics", "reindex", "--check").startswith("✔ 0 archives with 0 violations: the index")
+    assert answer(livecalc, "diagnostics", "reindex", "--check").startswith(
+        "✔ 1 archive, none with violations: the index"
+    )
     put(home, "sentinel-violations.json", VIOLATED)
     found = livecalc("diagnostics", "reindex", "--check")
     assert found.returncode == 3
-    assert "✘ 1 archive with 1 violation: the index is not equal to them; entries: 0 right, 1 missing" in found.stdout
+    assert (
+        "✘ 1 archive, 1 of them with 1 violation: the index is not equal to them; entries: 0 right, 1 missing"
+        in found.stdout
+    )
     assert "  q4/20" in found.stderr
     assert "equal to them now; entries before: 0 right, 1 missing" in answer(livecalc, "diagnostics", "reindex")
     told = json.loads(answer(livecalc, "diagnostics", "reindex", "--check", "--json"))
@@ -181,6 +213,11 @@ def test_audit_is_listed_newest_first_and_verified(livecalc: LiveCalc, reaped: P
     head = records[0]["hash"]
     assert answer(livecalc, "audit", "verify", "--head", head).startswith("✔ 4 records")
     assert answer(livecalc, "audit", "verify", "--head", "0" * 64, code=3).startswith("✘ ")
+    mistyped = answer(livecalc, "audit", "verify", "--head", f"3:{head}", code=3)
+    assert mistyped.startswith(
+        f"✘ the record does not hold: the head given, 3:{head[:38]}, is not in it (record 3 has "
+    )
+    assert "it may be mistyped" in mistyped
     change(home, "000000000002", b"create-namespace", b"delete-namespace")
     assert "record 2" in answer(livecalc, "audit", "verify", code=3)
 
@@ -221,6 +258,72 @@ def test_what_is_not_there_is_one_line_and_1(livecalc: LiveCalc) -> None:
             assert ended.stdout == ""
             assert ended.stderr.splitlines()[-1].startswith("Error: ")
             assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["list --bucket Ü", "list Ü", "violations --bucket Ü", "show Ü", "verify Ü"],
+)
+def test_what_is_no_bucket_id_is_2_and_the_rule(livecalc: LiveCalc, words: str) -> None:
+    ended = livecalc("diagnostics", *words.split())
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines()[-1].startswith("Error: bucket id 'Ü' is not valid: use 1 to 47 of a-z")
+
+
+@pytest.mark.parametrize("words", [["show", ""], ["verify", ""], ["download", "q4/"], ["list", ""], ["cat", "", "x"]])
+def test_an_empty_name_is_one_sentence_and_2(livecalc: LiveCalc, words: list[str]) -> None:
+    ended = livecalc("diagnostics", *words)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "Error: " in ended.stderr.splitlines()[-1]
+    assert any(each in ended.stderr for each in ("names no archive: give BUCKET", "bucket id '' is not valid"))
+
+
+class _Mute(BaseHTTPRequestHandler):
+    """A platform that takes requests and answers them when the test is over."""
+
+    asked = threading.Event()
+    over = threading.Event()
+
+    def do_GET(self) -> None:
+        if "diagnostics" in self.path:
+            self.asked.set()
+            self.over.wait(60)
+        self.send_error(404)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (http.server's names)
+        del format, args
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("download", "Interrupted; the same command goes on where it stopped."),
+        ("verify", "Interrupted; the same command verifies from the beginning."),
+    ],
+)
+def test_ctrl_c_is_told_and_130(environment: dict[str, str], command: str, sentence: str) -> None:
+    class Mute(_Mute):
+        asked = threading.Event()
+        over = threading.Event()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Mute) as server, ThreadPoolExecutor(1) as threads:
+        serving = threads.submit(server.serve_forever, 0.05)
+        settings = {"LIVECALC_URL": f"http://127.0.0.1:{server.server_port}", "LIVECALC_TOKEN": "a.b.c"}
+        with subprocess.Popen(
+            [sys.executable, "-m", "livecalc", "diagnostics", command, "q4/20260126-010504"],
+            env={**environment, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert Mute.asked.wait(60)
+            process.send_signal(signal.SIGINT)
+            printed, told = process.communicate(timeout=60)
+        Mute.over.set()
+        server.shutdown()
+        serving.result(60)
+    assert (process.returncode, printed) == (130, "")
+    assert told.splitlines()[-1] == sentence
 
 
 def test_a_bad_id_is_2(livecalc: LiveCalc) -> None:

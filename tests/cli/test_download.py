@@ -11,10 +11,11 @@ import pytest
 from support.site import BASE, Site, open_site
 
 from livecalc.blobs.directory import DirectoryStore
-from livecalc.cli.archive import Found, find, log_name
+from livecalc.cli.archive import Found, find, log_name, read_log
 from livecalc.cli.download import PART, Fetched, fetch
+from livecalc.cli.views.archives import tell_fetched
 from livecalc.client import Client
-from livecalc.domain.errors import Damaged, InvalidInput, NotFound, Unavailable
+from livecalc.domain.errors import Conflict, Damaged, InvalidInput, NotFound, Unavailable
 from livecalc.lifecycle.archive.manifest import BlobEntry, ContainerLog, Manifest, PodLogs, encode
 
 BIG = bytes(range(256)) * 12_000
@@ -143,8 +144,9 @@ def test_everything_is_fetched_once(client: Client, found: Found, line: Line, tm
     target = tmp_path / "deep" / "archive"
     report = fetch(client, found, target, lambda done, total: told.append((done, total)))
     whole = sum(map(len, BLOBS.values()))
-    assert (report.blobs, report.fetched, report.differences) == (6, 5, [])
-    assert report.bytes == whole + len(found.raw)
+    assert (report.blobs, report.whole, report.fetched, report.differences) == (5, 5, 5, [])
+    assert report.bytes == whole
+    assert tell_fetched(report) == f"{target}/: 5 blobs and the manifest, 2.9 MiB, 5 fetched now"
     assert told == sorted(told)
     assert (told[0], told[-1]) == ((0, whole), (whole, whole))
     assert files(target) == {*BLOBS, "manifest.json"}
@@ -200,6 +202,8 @@ def test_what_differs_or_is_missing_is_named_and_the_rest_is_fetched(
         f"events.json is not what the manifest says; what came is {tmp_path}/events.json{PART}",
         "pods.json is missing, and the manifest lists it",
     ]
+    assert (report.blobs, report.whole, report.fetched) == (6, 4, 4)
+    assert tell_fetched(report).endswith("/: 4 of 6 blobs and the manifest, 2.9 MiB, 4 fetched now")
     assert files(tmp_path) == {*BLOBS, "manifest.json"} - {"events.json"} | {f"events.json{PART}"}
     assert get(client, found, tmp_path).differences == []
     assert files(tmp_path) == {*BLOBS, "manifest.json"}
@@ -219,6 +223,17 @@ def test_a_manifest_that_leads_elsewhere_is_refused_before_anything_is_written(
     assert files(tmp_path) == set()
 
 
+@pytest.mark.parametrize("there", [encode(manifest_of({})).replace(b"504", b"505"), b"{}", b"(", b"\xff"])
+def test_a_folder_with_another_archive_is_refused(
+    client: Client, found: Found, line: Line, tmp_path: Path, there: bytes
+) -> None:
+    (tmp_path / "manifest.json").write_bytes(there)
+    with pytest.raises(Conflict, match=f"holds the manifest.json of something else than {PATH}: fetch into another"):
+        get(client, found, tmp_path)
+    assert (files(tmp_path), (tmp_path / "manifest.json").read_bytes()) == ({"manifest.json"}, there)
+    assert line.asked == []
+
+
 @pytest.mark.parametrize("link", ["logs", "events.json", f"events.json{PART}"])
 def test_links_in_the_folder_are_not_followed_out_of_it(
     client: Client, found: Found, tmp_path: Path, link: str
@@ -232,6 +247,18 @@ def test_links_in_the_folder_are_not_followed_out_of_it(
     assert files(outside) == set()
 
 
+def test_a_log_is_printed_and_checked_at_its_end(client: Client, found: Found) -> None:
+    assert b"".join(read_log(client, found, "logs/big.log")) == BIG
+    assert b"".join(read_log(client, found, "manifest.json")) == found.raw
+    other = changed(found, {**BLOBS, "events.json": b"{}\n", "pods.json": b"[]\n"})
+    came: list[bytes] = []
+    with pytest.raises(Damaged, match=r"what was printed is not what the manifest says of events.json: its digest"):
+        came.extend(read_log(client, other, "events.json"))
+    assert came == [b"[]\n"]
+    with pytest.raises(Damaged, match=r"pods.json is missing, and the manifest of archive"):
+        list(read_log(client, other, "pods.json"))
+
+
 @pytest.mark.parametrize(
     ("said", "blob"),
     [
@@ -239,6 +266,8 @@ def test_links_in_the_folder_are_not_followed_out_of_it(
         ("logs/big.log", "logs/big.log"),
         ("big.log", "logs/big.log"),
         ("two.side", "logs/two.side.log"),
+        ("two.main", "logs/two.main.log"),
+        ("big.main", "logs/big.log"),
         ("events.json", "events.json"),
         ("manifest.json", "manifest.json"),
     ],
@@ -252,6 +281,8 @@ def test_a_log_is_found_by_what_people_call_it(found: Found, said: str, blob: st
     [
         ("two", "pod two has 2 logs in archive q4/20260126-010504: give one of two.main, two.side"),
         ("away", "pod away has no log in archive q4/20260126-010504: lost, node gone"),
+        ("away.main", "container away.main has no log in archive q4/20260126-010504: lost, node gone"),
+        ("big.side", "archive q4/20260126-010504 has no log big.side: "),
         ("none", "archive q4/20260126-010504 has no log none: `livecalc diagnostics show"),
     ],
 )

@@ -76,9 +76,6 @@ def test_what_cannot_be_decided_on_is_said(livecalc: LiveCalc, aged: str, home: 
     for command in ("plan", "apply"):
         ended = livecalc("retention", command, "--tenant", "local")
         assert (ended.returncode, said in ended.stderr) == (1, True), ended.stderr
-    assert livecalc("retention", "plan", "--tenant", "other").stdout.endswith(
-        "Nothing to delete: no archive, job or bundle kept.\n"
-    )
     assert json.loads(livecalc("retention", "apply", "--json").stdout)["outcomes"] == []
     assert aged
 
@@ -92,3 +89,16 @@ def test_wrong_usage_is_one_line(livecalc: LiveCalc) -> None:
         refused = livecalc("retention", *words)
         assert refused.returncode == 2, refused.stderr
     assert livecalc("retention", "hold", "q4", "--reason", "x").returncode == 1
+
+
+def test_a_tenant_that_has_nothing_is_no_empty_plan(livecalc: LiveCalc, aged: str) -> None:
+    assert aged
+    done = livecalc("retention", "plan", "--tenant", "locl")
+    assert done.returncode == 1
+    assert "Error: no tenant 'locl' has anything in the store" in done.stderr
+
+
+def test_a_reason_cannot_drive_the_terminal(livecalc: LiveCalc, aged: str) -> None:
+    what = f"q4/{aged}"
+    assert livecalc("retention", "hold", what, "--reason", "a \x1b[31mred").returncode == 0
+    assert "\x1b" not in livecalc("retention", "release", what).stdout

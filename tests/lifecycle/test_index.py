@@ -217,7 +217,8 @@ async def test_reindexing_finds_every_difference_and_mends_it(stage: Stage) -> N
 
     checked = await stage.diagnostics.reindex(ANA, check=True, request_id="r")
     counts = (checked.right, checked.missing, checked.wrong, checked.extra)
-    assert (checked.equal, counts, checked.archives, checked.violations) == (False, (1, 1, 1, 2), 3, 3)
+    assert (checked.equal, counts, checked.archives, checked.violations) == (False, (1, 1, 1, 2), 4, 3)
+    assert checked.with_violations == 3
     assert sorted(checked.differences) == [
         f"{INDEX}what-is-this has an entry, and no archive with violations",
         "gone/20260105-000000 has an entry, and no archive with violations",
@@ -233,7 +234,7 @@ async def test_reindexing_finds_every_difference_and_mends_it(stage: Stage) -> N
     assert await archives_of(stage) == ["wrong/20260103-000000", "missing/20260102-000000", "right/20260101-000000"]
     intent, outcome = await stage.audited(operation="reindex")
     assert (intent.phase, outcome.phase, outcome.result) == ("intent", "outcome", "ok")
-    assert outcome.detail == {"archives": 3, "missing": 1, "wrong": 1, "extra": 2}
+    assert outcome.detail == {"archives": 4, "with_violations": 3, "missing": 1, "wrong": 1, "extra": 2}
 
 
 async def test_the_index_is_made_from_the_archives_alone(stage: Stage) -> None:

@@ -58,7 +58,7 @@ class FrontDoor:
             _log.error("%s failed", scope[REQUEST_ID], exc_info=error)
         if reply.status:
             # The response has begun: leaving it incomplete is the only way to say that it failed.
-            _log.info("%s broke off: %s", scope[REQUEST_ID], error)
+            _log.warning("%s broke off: %s", scope[REQUEST_ID], error if known is None else known.detail)
             return
         response = internal(scope, scope[REQUEST_ID]) if known is None else problem(scope, known)
         await response(scope, receive, reply.send)

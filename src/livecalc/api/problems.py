@@ -63,6 +63,12 @@ def problem(scope: Scope, error: LivecalcError | Refusal) -> Response:
     return _response(scope, status, (problem_type(kind), title, error.detail), _headers(scope, error, status))
 
 
+def problem_line(path: str, error: LivecalcError) -> bytes:
+    """Say an error as the last line of an answer that has begun."""
+    kind, status, title = _line(error)
+    return msgspec.json.encode(_body(path, status, (problem_type(kind), title, error.detail))) + b"\n"
+
+
 def internal(scope: Scope, request_id: str) -> Response:
     """Answer a bug: nothing of it but where to find it."""
     detail = f"the server failed; its log tells more under request id {request_id}"
@@ -99,8 +105,10 @@ def _challenge(code: str, error: LivecalcError) -> str:
 
 
 def _response(scope: Scope, status: int, words: tuple[str, str, str], headers: Mapping[str, str]) -> Response:
-    kind, title, detail = words
-    body = Problem(
-        type=kind, title=title, status=status, detail=detail, instance=quote(scope["path"], safe="/:@!$&'()*+,;=~")
-    )
+    body = _body(scope["path"], status, words)
     return Response(msgspec.json.encode(body), status, headers, CONTENT_TYPE)
+
+
+def _body(path: str, status: int, words: tuple[str, str, str]) -> Problem:
+    kind, title, detail = words
+    return Problem(type=kind, title=title, status=status, detail=detail, instance=quote(path, safe="/:@!$&'()*+,;=~"))

@@ -24,6 +24,7 @@ _GRACE_SECONDS = 10
 """How long requests that run may take to end after the signal; streams are ended at once."""
 _SWEEPS_AT_ONCE = 8
 """A sweep that still works at slow namespaces keeps none from beginning, until there are so many."""
+_CHORES = {"sweep": "The sweep", "settling": "Collecting the jobs that ended while nobody looked"}
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger("livecalc.serve")
 
@@ -125,9 +126,9 @@ async def _attempt(site: Site, chore: str, work: Callable[[Platform], Awaitable[
         await work(site.platform)
         outcome = "ok"
     except LivecalcError as error:
-        _log.error("The %s failed: %s", chore, error.detail)
+        _log.error("%s failed: %s", _CHORES[chore], error.detail)
     except Exception:  # noqa: BLE001  (whatever it was, serving goes on, and so do the next sweeps)
-        _log.exception("The %s failed", chore)
+        _log.exception("%s failed", _CHORES[chore])
     site.metrics.count_chore(chore, outcome)
 
 

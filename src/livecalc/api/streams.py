@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from livecalc.domain.errors import LivecalcError
 from livecalc.wire import media
 from livecalc.wire.jobs import Job
 
@@ -24,7 +25,8 @@ _COMMENT = b": keep-alive\n\n"
 class Stream(Response):
     """Sends what a generator yields, as it comes; ends it as soon as the caller leaves or the server stops.
 
-    An error after the start leaves the response incomplete, which a client can tell from its end.
+    An error after the start leaves the response incomplete, which a client can tell from its end; where the format has
+    a place for it, `last_words` make of the error what is sent before.
     """
 
     def __init__(  # noqa: PLR0913  (what a response has)
@@ -36,10 +38,12 @@ class Stream(Response):
         headers: Mapping[str, str] | None = None,
         stopping: asyncio.Event | None = None,
         cleanup: Callable[[], None] = lambda: None,
+        last_words: Callable[[LivecalcError], bytes] = lambda _: b"",
     ) -> None:
         self._chunks = chunks
         self._stopping = stopping
         self._cleanup = cleanup
+        self._last_words = last_words
         self.status_code = status
         self.media_type = media_type
         self.background = None
@@ -68,8 +72,12 @@ class Stream(Response):
             group.start_soon(self._tick, delivery)
             if self._stopping is not None:
                 group.start_soon(self._until_stopping, self._stopping, delivery, group.cancel_scope)
-            async for chunk in chunks:
-                await delivery.write(chunk)
+            try:
+                async for chunk in chunks:
+                    await delivery.write(chunk)
+            except LivecalcError as error:
+                await delivery.add(self._last_words(error))
+                raise
             await delivery.end()
             group.cancel_scope.cancel()
 
@@ -116,6 +124,13 @@ class _Delivery:
             await self._begin()
             if chunk and not self._whole:
                 await self._pass({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def add(self, chunk: bytes) -> None:
+        """Write to a response that has begun; one that has not can still become another."""
+        async with self._lock:
+            begun = self._begun
+        if begun:
+            await self.write(chunk)
 
     async def end(self) -> None:
         async with self._lock:

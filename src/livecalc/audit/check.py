@@ -33,15 +33,21 @@ class _Flaw(Exception):
 
 
 async def check_chain(
-    blobs: BlobStore, chain: Chain, heads: Sequence[str], *, seen: Callable[[AuditRecord], None] = lambda _: None
+    blobs: BlobStore,
+    chain: Chain,
+    heads: Sequence[str],
+    *,
+    given: Sequence[str] = (),
+    seen: Callable[[AuditRecord], None] = lambda _: None,
 ) -> AuditVerification:
     """Walk from the first record to the last, and name the first bad one and why.
 
-    `heads` are `{sequence}:{hash}`, or hashes alone (at least 8 digits), that the chain must contain. `seen` is told
-    each good record, up to the first that is not.
+    `heads` are `{sequence}:{hash}`, or hashes alone (at least 8 digits), that the chain must contain; those `given` by
+    a person too, who may have mistyped one. `seen` is told each good record, up to the first that is not.
     Raises InvalidInput for a head that is neither, Unavailable.
     """
     witnesses = [_parse(text) for text in heads]
+    typed = [_parse(text) for text in given]
     numbers: set[int] = set()
     hashes: list[str] = []
     try:
@@ -49,6 +55,8 @@ async def check_chain(
         await _walk(blobs, chain, numbers, hashes, seen)
         for witness in witnesses:
             _compare(witness, hashes)
+        for witness in typed:
+            _compare_typed(witness, hashes)
     except _Flaw as flaw:
         return _verification(numbers, hashes, flaw.sequence, flaw.reason)
     if foreign:
@@ -138,6 +146,24 @@ def _check(record: AuditRecord | _Flaw, chain: Chain, before: Head) -> AuditReco
     if seal(record).hash != record.hash:
         raise _Flaw(sequence, "its content was changed: it does not have its own hash")
     return record
+
+
+def _compare_typed(witness: _Witness, hashes: list[str]) -> None:
+    try:
+        _compare(witness, hashes)
+    except _Flaw as flaw:
+        number = witness.sequence
+        known = number is not None and 1 <= number <= len(hashes)
+        why = (
+            f"record {number} has the hash {hashes[number - 1][:12]}"
+            if known and number
+            else f"it ends at {len(hashes)}"
+        )
+        reason = (
+            f"the head given, {witness.text[:40]}, is not in it ({why}): it may be mistyped; "
+            f"if it is not, {'the record was forged' if known else 'the end was cut off, or all was forged'}"
+        )
+        raise _Flaw(None, reason) from flaw
 
 
 def _compare(witness: _Witness, hashes: list[str]) -> None:

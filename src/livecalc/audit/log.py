@@ -174,10 +174,15 @@ class AuditLog:
         return found
 
     async def verify(
-        self, tenant_id: str, *, heads: Sequence[str] = (), seen: Callable[[AuditRecord], None] = lambda _: None
+        self,
+        tenant_id: str,
+        *,
+        heads: Sequence[str] = (),
+        given: Sequence[str] = (),
+        seen: Callable[[AuditRecord], None] = lambda _: None,
     ) -> AuditVerification:
         """Walk the whole chain; see `check.check_chain`. Raises InvalidInput for a head that is none, Unavailable."""
-        return await check_chain(self._blobs, Chain(self._blobs, tenant_id), heads, seen=seen)
+        return await check_chain(self._blobs, Chain(self._blobs, tenant_id), heads, given=given, seen=seen)
 
     async def owner(self, tenant_key: str) -> str | None:
         """Tell whose chain it is that a tenant's key names; None when there is none. Raises Unavailable."""

@@ -84,7 +84,8 @@ class BlobStore(Protocol):
     def list_blobs(self, container: str, prefix: str = "", *, after: str = "") -> AsyncIterator[BlobInfo]:
         """List blobs by name, those after `after`; nothing when the container is missing.
 
-        The order is that of UTF-8 bytes, but for characters beyond U+FFFF, which each store orders in its own way.
+        A blob that `stat` says is damaged is listed without a digest. The order is that of UTF-8 bytes, but for
+        characters beyond U+FFFF, which each store orders in its own way.
         """
         ...
 

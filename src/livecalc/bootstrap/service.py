@@ -14,7 +14,7 @@ from msgspec import Struct
 import livecalc
 from livecalc.audit.log import AuditLog
 from livecalc.blobs.port import BlobStore
-from livecalc.bootstrap.home import Home, open_home
+from livecalc.bootstrap.home import Home, keep_to_store, open_home
 from livecalc.bundles.limits import Limits
 from livecalc.bundles.store import BundleStore
 from livecalc.cluster.port import Cluster
@@ -72,6 +72,7 @@ async def open_adapters(settings: Settings, stack: AsyncExitStack) -> Adapters:
     # Before a home is made: a store that is refused leaves nothing behind.
     account = await _open_account(settings, stack)
     home = open_home(settings.target.home_folder)
+    keep_to_store(home, account.name if account else None)
     cluster = LocalCluster(home.cluster)
     stack.push_async_callback(cluster.close)
     blobs = account or _open_folder(home, stack)

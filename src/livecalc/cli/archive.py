@@ -1,6 +1,7 @@
 """Find and outline one archive of a bucket, and a log in it."""
 
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,9 +10,10 @@ from msgspec import Struct
 from livecalc.cli.format import count, moment
 from livecalc.cli.session import warn
 from livecalc.cli.views.archives import show_archive
-from livecalc.domain.errors import Damaged, NotFound, Unavailable
+from livecalc.domain.buckets import NAMESPACE_PREFIX
+from livecalc.domain.errors import Damaged, InvalidInput, NotFound, Unavailable
 from livecalc.domain.timestamps import parse_timestamp
-from livecalc.lifecycle.archive.manifest import Manifest, PodViolations
+from livecalc.lifecycle.archive.manifest import ContainerLog, Manifest, PodViolations
 from livecalc.lifecycle.archive.places import LOGS, MANIFEST, VIOLATIONS
 from livecalc.wire.diagnostics import ArchiveVerification
 
@@ -50,8 +52,22 @@ def find(client: "Client", archive: str) -> Found:
 
 def locate(client: "Client", archive: str) -> tuple[str, str]:
     """The bucket and timestamp of `BUCKET/TIMESTAMP`, or of a bucket's newest archive. Raises as `newest`."""
-    bucket, slash, timestamp = archive.partition("/")
-    return bucket, timestamp if slash else newest(client, bucket)
+    bucket, timestamp = read_name(archive)
+    return bucket, timestamp or newest(client, bucket)
+
+
+def read_name(archive: str) -> tuple[str, str | None]:
+    """Split `BUCKET[/TIMESTAMP]`, where BUCKET is a bucket id or its namespace. Raises InvalidInput."""
+    bucket, slash, timestamp = archive.removeprefix(NAMESPACE_PREFIX).partition("/")
+    if not bucket or (slash and not timestamp):
+        raise InvalidInput(f"{archive!r} names no archive: give BUCKET or BUCKET/TIMESTAMP, as q4-2025")
+    return bucket, timestamp or None
+
+
+def verify(client: "Client", archive: str) -> ArchiveVerification:
+    """Verify `BUCKET/TIMESTAMP`, or a bucket's newest archive, also one that is gone. Raises NotFound, Damaged."""
+    bucket, timestamp = read_name(archive)
+    return client.verify_archive(bucket) if timestamp is None else client.verify_archive(bucket, timestamp)
 
 
 def log_name(found: Found, log: str) -> str:
@@ -66,11 +82,32 @@ def log_name(found: Found, log: str) -> str:
         return f"{LOGS}{stored[0]}.log"
     if stored:
         raise NotFound(f"pod {log} has {len(stored)} logs in archive {found.path}: give one of {', '.join(stored)}")
-    if logs:
-        raise NotFound(
-            f"pod {log} has no log in archive {found.path}: {logs[0].state}, {logs[0].note or 'it printed none'}"
-        )
+    for what, run in (("pod", logs), ("container", _runs(found.manifest, log))):
+        if run and run[0].blob:
+            return run[0].blob
+        if run:
+            why = f"{run[0].state}, {run[0].note or 'it printed none'}"
+            raise NotFound(f"{what} {log} has no log in archive {found.path}: {why}")
     raise NotFound(f"archive {found.path} has no log {log}: `livecalc diagnostics show {found.path}` names its pods")
+
+
+def read_log(client: "Client", found: Found, name: str) -> Iterator[bytes]:
+    """Stream a blob of an archive as it comes. Raises Damaged at its end when it is not what the manifest lists."""
+    entry = next((each for each in found.manifest.blobs if each.name == name), None)
+    digest = hashlib.sha256()
+    try:
+        for chunk in client.blob(f"{found.path}/{name}"):
+            digest.update(chunk)
+            yield chunk
+    except NotFound:
+        if entry is None:
+            raise
+        raise Damaged(f"{name} is missing, and the manifest of archive {found.path} lists it") from None
+    if entry is not None and digest.hexdigest() != entry.sha256:
+        raise Damaged(
+            f"what was printed is not what the manifest says of {name}: "
+            f"its digest is {digest.hexdigest()[:12]} instead of {entry.sha256[:12]}"
+        )
 
 
 def newest(client: "Client", bucket: str) -> str:
@@ -104,6 +141,16 @@ def outline(client: "Client", found: Found, verification: ArchiveVerification | 
         deleted=_deleted(client, found.manifest),
         violations=_violations(client, found),
     )
+
+
+def _runs(manifest: Manifest, log: str) -> list[ContainerLog]:
+    """The run of a container that `pod.container` or `pod.container.previous` names."""
+    return [
+        each
+        for pod in manifest.pods
+        for each in pod.containers
+        if log == f"{pod.name}.{each.name}{'.previous' if each.previous else ''}"
+    ]
 
 
 def _age(timestamp: str) -> tuple[str, int]:

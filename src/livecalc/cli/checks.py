@@ -9,6 +9,19 @@ from livecalc.cli.output import bad, note
 from livecalc.domain.errors import Damaged
 
 CHECK_FAILED = 3
+INTERRUPTED = 130
+
+
+@contextmanager
+def interruptible(sentence: str) -> Generator[None]:
+    """End with exit 130 and a sentence on Ctrl-C, however deep it struck."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort, BaseExceptionGroup) as error:
+        if isinstance(error, BaseExceptionGroup) and error.subgroup((KeyboardInterrupt, click.Abort)) is None:
+            raise
+        note(f"\n{sentence}")
+        raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 @contextmanager

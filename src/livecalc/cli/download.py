@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from livecalc.blobs.names import check_blob
-from livecalc.domain.errors import Damaged, InvalidInput, NotFound, Unavailable
+from livecalc.domain.errors import Conflict, Damaged, InvalidInput, NotFound, Unavailable
 from livecalc.lifecycle.archive.manifest import BlobEntry
 from livecalc.lifecycle.archive.places import MANIFEST
 
@@ -29,8 +30,13 @@ class Fetched(Struct, frozen=True, kw_only=True):
     archive: str
     folder: str
     blobs: int
+    """That the manifest lists; the manifest itself is not counted."""
     bytes: int
+    """Of these."""
+    whole: int
+    """How many of these are in the folder, as the manifest says."""
     fetched: int
+    """How many of those came now."""
     differences: list[str]
 
 
@@ -38,20 +44,23 @@ def fetch(client: "Client", found: "Found", target: Path, advance: Callable[[int
     """Fetch what is not there yet, the manifest last; `advance` is told the bytes that are there, and all.
 
     A blob that differs from the manifest is named, and left as `.part`. Raises Damaged for a manifest that lists what
-    no archive holds, before anything is written; Unavailable when the stream is cut off: the next call goes on.
+    no archive holds, and Conflict for a folder with another archive, before anything is written; Unavailable when the
+    stream is cut off: the next call goes on.
     """
+    _refuse_another(target, found)
     blobs = found.manifest.blobs
     paths = {blob.name: _path(target, blob.name) for blob in blobs}
     whole = sum(blob.bytes for blob in blobs)
     differences: dict[str, str] = {}
-    fetched = done = 0
+    came: set[str] = set()
+    done = 0
     advance(0, whole)
     for blob in blobs:
         if not is_there(paths[blob.name], blob):
             transfer = _Transfer(client, found.path, blob, paths[blob.name])
             problem = transfer.run(partial(_advance, advance, done, whole))
             differences |= {blob.name: problem} if problem else {}
-            fetched += 1
+            came.add(blob.name)
         done += blob.bytes
         advance(done, whole)
     # Once more, as they lie on the disk now: this is what the folder is worth.
@@ -63,9 +72,10 @@ def fetch(client: "Client", found: "Found", target: Path, advance: Callable[[int
     return Fetched(
         archive=found.path,
         folder=str(target),
-        blobs=len(blobs) + 1,
-        bytes=whole + len(found.raw),
-        fetched=fetched,
+        blobs=len(blobs),
+        bytes=whole,
+        whole=len(blobs) - len(differences),
+        fetched=len(came - differences.keys()),
         differences=list(differences.values()),
     )
 
@@ -73,6 +83,13 @@ def fetch(client: "Client", found: "Found", target: Path, advance: Callable[[int
 def is_there(path: Path, blob: BlobEntry) -> bool:
     """Tell whether a file is a blob, by its size and digest."""
     return path.is_file() and path.stat().st_size == blob.bytes and _digest(path) == blob.sha256
+
+
+class _Name(Struct, frozen=True, kw_only=True):
+    """As much of a manifest as says of which archive it is."""
+
+    bucket_id: str
+    timestamp: str
 
 
 class _Transfer:
@@ -128,6 +145,20 @@ class _Transfer:
 
     def _size(self) -> int:
         return self._part.stat().st_size if self._part.is_file() else 0
+
+
+def _refuse_another(target: Path, found: "Found") -> None:
+    """Raise Conflict for a folder whose manifest is not that of the archive, whatever else it may be."""
+    there = target / MANIFEST
+    if not there.exists():
+        return
+    try:
+        manifest = msgspec.json.decode(there.read_bytes(), type=_Name)
+        is_same = f"{manifest.bucket_id}/{manifest.timestamp}" == found.path
+    except msgspec.DecodeError:
+        is_same = False
+    if not is_same:
+        raise Conflict(f"{target} holds the {MANIFEST} of something else than {found.path}: fetch into another folder")
 
 
 def _path(target: Path, name: str) -> Path:

@@ -19,6 +19,7 @@ from livecalc.domain.errors import InvalidInput, NotFound, Unavailable
 from livecalc.domain.jobs import is_job_id
 from livecalc.wire import media
 from livecalc.wire.diagnostics import (
+    LATEST,
     Archive,
     ArchiveVerification,
     AuditEntry,
@@ -236,8 +237,11 @@ class Client:
         headers = {"Range": f"bytes={offset}-"} if offset else None
         return self._http.stream(path("platform", "diagnostics", *name.split("/")), headers)
 
-    def verify_archive(self, bucket_id: str, timestamp: str) -> ArchiveVerification:
-        """Check every blob of an archive against its manifest, and that against its schema and the audit record."""
+    def verify_archive(self, bucket_id: str, timestamp: str = LATEST) -> ArchiveVerification:
+        """Check every blob of an archive against its manifest, and that against its schema and the audit record.
+
+        Without a timestamp the bucket's newest, by what is there and by the audit record.
+        """
         where = path("platform", "diagnostics", bucket_id, timestamp, "verify")
         return self._http.get(where, ArchiveVerification, patient=True)
 

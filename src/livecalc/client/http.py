@@ -94,11 +94,15 @@ class Http:
             yield from response.iter_bytes()
 
     def lines(self, path: str, kind: type[T]) -> Iterator[T]:
-        """GET wire values, one on each line, as they come; waits for as long as the server takes."""
+        """GET wire values, one on each line, as they come; waits for as long as the server takes.
+
+        A last line that says why the answer breaks off is raised.
+        """
         begun = b""
         for chunk in self.stream(path, patient=True):
             *whole, begun = (begun + chunk).split(b"\n")
             for line in whole:
+                _raise_problem(line)
                 yield self._decoded(line, kind)
 
     def send(self, request: httpx.Request) -> httpx.Response:
@@ -144,8 +148,7 @@ class Http:
             phrase = httpx.codes.get_reason_phrase(status)
             kind = _BY_STATUS.get(status, Unavailable)
             return kind(f"{self._name} answered {status} {phrase}".rstrip() + ", and said no more")
-        kind = error_class(problem.type) or _BY_STATUS.get(status, LivecalcError)
-        return kind(problem.detail)
+        return _told(problem, status)
 
     def _decode(self, response: httpx.Response, kind: type[T]) -> T:
         return self._decoded(response.content, kind)
@@ -178,6 +181,20 @@ def query(params: Mapping[str, Param]) -> httpx.QueryParams:
         elif value is not None:
             pairs += [(name, each) for each in value]
     return httpx.QueryParams(tuple(pairs))
+
+
+def _raise_problem(line: bytes) -> None:
+    """Raise what a line says when it is a problem; nothing else that a server gives has a `type` and a `status`."""
+    try:
+        problem = msgspec.json.decode(line, type=Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    raise _told(problem, problem.status)
+
+
+def _told(problem: Problem, status: int) -> LivecalcError:
+    kind = error_class(problem.type) or _BY_STATUS.get(status, LivecalcError)
+    return kind(problem.detail)
 
 
 def _timeout(*, patient: bool) -> Any:

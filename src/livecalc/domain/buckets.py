@@ -22,14 +22,20 @@ def is_recompute(bucket_id: str) -> bool:
 
 def check_bucket_id(text: str) -> str:
     """Return a bucket id that a user may choose, or raise InvalidInput; ids are never lowered or trimmed."""
+    check_any_bucket_id(text)
+    if is_recompute(text):
+        msg = f"bucket id {text!r} is not valid: '{RECOMPUTE_PREFIX}' is reserved for recomputations"
+        raise InvalidInput(msg)
+    return text
+
+
+def check_any_bucket_id(text: str) -> str:
+    """Return a text that is a bucket id, of a recomputation's too, or raise InvalidInput."""
     if not is_bucket_id(text):
         msg = (
             f"bucket id {text[:60]!r} is not valid: use 1 to {_BUCKET_ID_LENGTH} of a-z, 0-9 and '-', "
             "beginning and ending with a letter or digit"
         )
-        raise InvalidInput(msg)
-    if is_recompute(text):
-        msg = f"bucket id {text!r} is not valid: '{RECOMPUTE_PREFIX}' is reserved for recomputations"
         raise InvalidInput(msg)
     return text
 

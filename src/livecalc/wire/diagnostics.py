@@ -4,6 +4,9 @@ from typing import Any
 
 from msgspec import Struct
 
+LATEST = "latest"
+"""Instead of a timestamp, where an archive is verified: the bucket's newest."""
+
 
 class Archive(Struct, frozen=True, kw_only=True):
     """One archive of a bucket, in a list."""
@@ -13,8 +16,9 @@ class Archive(Struct, frozen=True, kw_only=True):
     state: str
     """`Complete`, `PartiallyComplete`, `Waived`."""
     blobs: int
-    """Without the manifest, which lists them."""
+    """That the manifest lists; the manifest itself is not counted."""
     bytes: int
+    """Of these."""
     violations: int
     reaped_at: str
     reaped_by: str
@@ -28,7 +32,9 @@ class ArchiveVerification(Struct, frozen=True, kw_only=True):
     """`{bucket_id}/{timestamp}`; `*` for what belongs to no archive, when all are verified."""
     holds: bool
     blobs: int
+    """That the manifest lists; the manifest itself is not counted."""
     bytes: int
+    """Of these."""
     differences: list[str]
     manifest_sha256: str | None = None
     """Of the manifest as it is stored; null when there is none."""
@@ -57,8 +63,11 @@ class Reindexed(Struct, frozen=True, kw_only=True):
     equal: bool
     """Whether each archive with violations has its entry, and no other is there: after the repair, if there was one."""
     archives: int
-    """Those with violations."""
+    """All that are there."""
+    with_violations: int
+    """How many of them have violations."""
     violations: int
+    """In these."""
     right: int
     missing: int
     wrong: int

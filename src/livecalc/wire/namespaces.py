@@ -34,6 +34,7 @@ class ReapDiagnostics(Struct, frozen=True, kw_only=True):
     logs_archived: bool
     sentinel_violations_indexed: int
     blob_paths: list[str]
+    """Of the blobs that the manifest lists, and last of the manifest."""
 
 
 class Reaped(Struct, frozen=True, kw_only=True):

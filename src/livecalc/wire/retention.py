@@ -39,6 +39,7 @@ class RetentionEntry(Struct, frozen=True, kw_only=True):
     kept_until: str | None
     """None when it is not known."""
     blobs: int
+    """All that goes with it: of an archive the blobs that its manifest lists, and the manifest."""
     bytes: int
     decision: str
     """`keep`, `delete`."""
@@ -55,4 +56,5 @@ class RetentionOutcome(Struct, frozen=True, kw_only=True):
     """`deleted`, `kept`, `waiting`, `elsewhere`, `failed`."""
     message: str
     blobs: int = 0
+    """All that went, counted as in a plan."""
     bytes: int = 0

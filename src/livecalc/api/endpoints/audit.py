@@ -34,4 +34,4 @@ async def verify_audit(call: Call[HeadsQuery]) -> Response:
     """Walk the chain from its first record to its head; it must contain the heads that archives and jobs hold."""
     platform, principal = call.platform, call.principal
     held = [*await platform.diagnostics.audit_heads(principal), *await platform.jobs.audit_heads(principal)]
-    return answer(await platform.audit.verify(principal.tenant_id, heads=[*call.query.head, *held]))
+    return answer(await platform.audit.verify(principal.tenant_id, heads=held, given=call.query.head))

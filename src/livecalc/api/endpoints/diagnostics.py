@@ -9,12 +9,14 @@ from msgspec import Meta, Struct
 from starlette.responses import Response
 
 from livecalc.api.call import Call, answer
+from livecalc.api.problems import problem_line
 from livecalc.api.query import Timestamp
 from livecalc.api.ranges import read_range
 from livecalc.api.route import NoQuery
 from livecalc.api.streams import Stream
+from livecalc.domain.buckets import check_any_bucket_id
 from livecalc.wire import media
-from livecalc.wire.diagnostics import ArchiveVerification
+from livecalc.wire.diagnostics import LATEST, ArchiveVerification
 
 _MEDIA_TYPES = {"json": media.JSON, "log": media.TEXT}
 
@@ -41,7 +43,8 @@ class ReindexQuery(Struct, frozen=True, kw_only=True):
 
 async def list_archives(call: Call[ArchivesQuery]) -> Response:
     """The newest of a bucket last."""
-    return answer(await call.platform.diagnostics.list_archives(call.principal, call.query.bucket_id))
+    bucket_id = _checked(call.query.bucket_id)
+    return answer(await call.platform.diagnostics.list_archives(call.principal, bucket_id))
 
 
 async def get_manifest(call: Call[NoQuery]) -> Response:
@@ -51,22 +54,25 @@ async def get_manifest(call: Call[NoQuery]) -> Response:
 
 
 async def verify_archive(call: Call[NoQuery]) -> Response:
-    """Check every blob against the manifest."""
-    found = await call.platform.diagnostics.verify(call.principal, call.path("bucket_id"), call.path("timestamp"))
-    return answer(found)
+    """Check every blob against the manifest; `latest` instead of a timestamp is the bucket's newest archive."""
+    diagnostics, bucket_id, timestamp = call.platform.diagnostics, call.path("bucket_id"), call.path("timestamp")
+    if timestamp == LATEST:
+        return answer(await diagnostics.verify_latest(call.principal, check_any_bucket_id(bucket_id)))
+    return answer(await diagnostics.verify(call.principal, bucket_id, timestamp))
 
 
 async def verify_archives(call: Call[NoQuery]) -> Response:
-    """Check all archives, one line for each as it is done."""
+    """Check all archives, one line for each as it is done; what breaks it off is the last line, as a problem."""
     found = call.platform.diagnostics.verify_all(call.principal)
-    return Stream(_lines(found), media.LINES)
+    path = call.request.scope["path"]
+    return Stream(_lines(found), media.LINES, last_words=lambda error: problem_line(path, error))
 
 
 async def list_violations(call: Call[ViolationsQuery]) -> Response:
     """Newest first, from the index."""
     query = call.query
     found = await call.platform.diagnostics.sentinel_violations(
-        call.principal, since=query.since, bucket_id=query.bucket_id, limit=query.limit
+        call.principal, since=query.since, bucket_id=_checked(query.bucket_id), limit=query.limit
     )
     return answer(found)
 
@@ -95,6 +101,10 @@ async def get_blob(call: Call[NoQuery]) -> Response:
     chunks = call.platform.diagnostics.read_blob(call.principal, path, offset=first, length=stop - first)
     media_type = _MEDIA_TYPES.get(path.rpartition(".")[2], media.BYTES)
     return Stream(chunks, media_type, status=200 if part is None else 206, headers=headers)
+
+
+def _checked(bucket_id: str | None) -> str | None:
+    return None if bucket_id is None else check_any_bucket_id(bucket_id)
 
 
 async def _lines(found: AsyncGenerator[ArchiveVerification, None]) -> AsyncGenerator[bytes, None]:

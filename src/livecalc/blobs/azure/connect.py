@@ -91,8 +91,10 @@ def _fields(text: str) -> dict[str, str]:
     if not pairs or not all(name and equals and value for name, equals, value in pairs):
         raise _bad_string("it is no list of Name=value, separated by ';'")
     fields = {name.strip().upper(): value.strip() for name, _, value in pairs}
+    if "USEDEVELOPMENTSTORAGE" in fields:
+        raise _bad_string("UseDevelopmentStorage is short for an address that it does not say: give it in full")
     if _ACCOUNT.fullmatch(fields.get("ACCOUNTNAME", "")) is None:
-        raise _bad_string("its AccountName is missing, or none")
+        raise _bad_string("its AccountName is missing, or is not 3 to 24 of a-z and 0-9")
     if "ACCOUNTKEY" not in fields:
         raise _bad_string("it has no AccountKey, which signs the grants of workers")
     try:

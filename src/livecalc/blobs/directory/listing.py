@@ -3,6 +3,7 @@
 import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -25,12 +26,14 @@ class _Entry(Struct, frozen=True):
     name: str
     is_folder: bool
     size: int = 0
+    changed_at: float = 0.0
 
 
 def walk(root: Path, container: str, prefix: str, after: str) -> Iterator[BlobInfo]:
     """Yield the blobs whose names begin with `prefix` and come after `after`, by the bytes of their names.
 
-    Raises Damaged for a file that the store did not write. Links and what is no plain file are passed over.
+    A file that the store did not write, or whose record is damaged, is listed without a digest, so that it hides no
+    other: whoever reads it is told. Links and what is no plain file are passed over.
     """
     wanted = _Wanted(prefix.encode(), after.encode())
     above = prefix.rpartition("/")[0]
@@ -74,8 +77,7 @@ def _entries(root: Path, container: str, above: str, wanted: _Wanted) -> list[_E
                 if item.is_dir(follow_symlinks=False):
                     found.append(_Entry(os.fsencode(name) + b"/", name, is_folder=True))
                 elif item.is_file(follow_symlinks=False):
-                    size = item.stat(follow_symlinks=False).st_size
-                    found.append(_Entry(os.fsencode(name), name, is_folder=False, size=size))
+                    found.append(_file(name, item.stat(follow_symlinks=False)))
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(filter(wanted.covers, found), key=lambda entry: entry.key)
@@ -88,20 +90,27 @@ def _infos(root: Path, container: str, run: list[_Entry]) -> Iterator[BlobInfo]:
         except (FileNotFoundError, NotADirectoryError):
             records = None
         for entry in run:
-            info = _info(Address(root, container, entry.name), records)
+            info = _info(Address(root, container, entry.name), records, entry)
             if info is not None:
                 # The file's own size: whoever lists an archive sees that a blob was cut.
                 yield info if info.size == entry.size else structs.replace(info, size=entry.size)
 
 
-def _info(address: Address, records: int | None) -> BlobInfo | None:
-    if records is not None:
-        with suppress(FileNotFoundError):
-            return info_of(address.name, read_sidecar(records, address.name))
+def _file(name: str, status: os.stat_result) -> _Entry:
+    return _Entry(os.fsencode(name), name, is_folder=False, size=status.st_size, changed_at=status.st_mtime)
+
+
+def _info(address: Address, records: int | None, entry: _Entry) -> BlobInfo | None:
     try:
+        if records is not None:
+            with suppress(FileNotFoundError):
+                return info_of(address.name, read_sidecar(records, address.name))
         return look_up(address)
     except NotFound:
         return None
+    except Damaged:
+        changed_at = datetime.fromtimestamp(entry.changed_at, UTC)
+        return BlobInfo(name=address.name, size=entry.size, sha256="", created_at=changed_at)
 
 
 def look_up(address: Address) -> BlobInfo:
@@ -114,7 +123,7 @@ def look_up(address: Address) -> BlobInfo:
             if info.size == size:
                 return info
             msg = f"blob {info.name!r} in {address.container} has {size} bytes, but {info.size} were written"
-            raise Damaged(f"{msg}: restore it, or delete it")
+            raise Damaged(f"{msg}: restore it from a copy")
     msg = (
         f"blob {address.name!r} in {address.container} has no record: the store did not write it, or its record is lost"
     )

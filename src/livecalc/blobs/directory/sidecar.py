@@ -52,4 +52,4 @@ def read_sidecar(folder: int, name: str) -> Sidecar:
     try:
         return _DECODER.decode(content)
     except msgspec.MsgspecError as error:
-        raise Damaged(f"the record of blob {name!r} cannot be read ({error}): restore it or delete the blob") from error
+        raise Damaged(f"the record of blob {name!r} cannot be read ({error}): restore it from a copy") from error

@@ -126,7 +126,7 @@ class DirectoryStore:
             reader.close()
 
     async def list_blobs(self, container: str, prefix: str = "", *, after: str = "") -> AsyncIterator[BlobInfo]:
-        """List blobs as the port says. Raises Damaged for a file that the store did not write."""
+        """List blobs as the port says; one that `stat` says is damaged has no digest here."""
         found = walk(self._root, check_container(container), check_prefix(prefix), after)
         size = _FIRST_BATCH
         while batch := await in_thread(partial(self._next_batch, found, size)):

@@ -1,16 +1,17 @@
 """`livecalc diagnostics`: the archives that reaped buckets leave."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from livecalc.cli.checks import CHECK_FAILED, a_check
+from livecalc.cli.checks import CHECK_FAILED, a_check, interruptible
 from livecalc.cli.format import plain
 from livecalc.cli.lazy import Group
 from livecalc.cli.output import bad, emit, emit_json, good, json_option, note
 from livecalc.cli.session import connected
 from livecalc.cli.times import since_option
+from livecalc.domain.buckets import NAMESPACE_PREFIX
 
 if TYPE_CHECKING:
     from livecalc.cli.archive import Found
@@ -26,12 +27,22 @@ _bucket = click.option("--bucket", "only", metavar="ID", help="Only this bucket'
 _archive = click.argument("archive", metavar="BUCKET[/TIMESTAMP]")
 
 
+class _Folder(click.Path):
+    """A folder with a name: an empty one would be the current folder, which hardly anyone means."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value):
+            self.fail("'' is no folder: give one, or '.' for this one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.group("diagnostics", cls=Group, example=EXAMPLE)
 def command() -> None:
     """Read and verify the archives of buckets.
 
     A bucket's archive holds its logs, violations, events and pod states, and a manifest that says what is there,
-    what is not, and why. Without TIMESTAMP the newest archive of the bucket is meant.
+    what is not, and why. BUCKET is a bucket id, or its namespace livecalc-bucket-{id}; without TIMESTAMP the newest
+    archive of the bucket is meant.
     """
 
 
@@ -46,7 +57,7 @@ def list_command(bucket: str | None, only: str | None, *, as_json: bool) -> None
     if bucket is not None and only is not None:
         raise click.UsageError("give the bucket once: as an argument, or with --bucket")
     with connected() as client:
-        archives = client.archives(bucket or only)
+        archives = client.archives(_bucket_id(only if bucket is None else bucket))
     if as_json:
         emit_json(archives)
     else:
@@ -85,9 +96,10 @@ def cat_command(archive: str, log: str | None) -> None:
     """Print one log of an archive, or any other blob.
 
     LOG is a pod, a pod's container as in `pod.container`, or a blob as the manifest lists it. In one word,
-    BUCKET[/TIMESTAMP]/BLOB, a blob is printed without a look at the manifest.
+    BUCKET[/TIMESTAMP]/BLOB, a blob is printed without a look at the manifest. Exits 3, and says so at the end, when
+    what was printed does not have the digest that the manifest gives.
     """
-    from livecalc.cli.archive import find, log_name, newest
+    from livecalc.cli.archive import find, log_name, newest, read_log
     from livecalc.cli.files import save_stream
 
     if log is None:
@@ -97,7 +109,7 @@ def cat_command(archive: str, log: str | None) -> None:
         return
     with connected() as client, a_check():
         found = find(client, archive)
-        save_stream(client.blob(f"{found.path}/{log_name(found, log)}"), None)
+        save_stream(read_log(client, found, log_name(found, log)), None)
 
 
 @command.command("download", example="livecalc diagnostics download q4-2025 --to archive")
@@ -108,7 +120,7 @@ def cat_command(archive: str, log: str | None) -> None:
     "-o",
     "output",
     metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=_Folder(file_okay=False, path_type=Path),
     help="The folder; by default as the archive is called.",
 )
 @json_option
@@ -117,13 +129,14 @@ def download_command(ctx: click.Context, archive: str, output: Path | None, *, a
     """Fetch every blob of an archive into a folder, each checked against the manifest.
 
     What is there and as the manifest says is not fetched again, and a download that was cut off goes on where it
-    stopped. Exits 3 when a blob is not as the manifest says.
+    stopped. A folder that holds another archive is refused. Exits 3 when a blob is not as the manifest says.
     """
     from livecalc.cli.archive import find
     from livecalc.cli.download import fetch
     from livecalc.cli.progress import transfer
+    from livecalc.cli.views.archives import tell_fetched
 
-    with connected() as client, a_check():
+    with interruptible("Interrupted; the same command goes on where it stopped."), connected() as client, a_check():
         found = find(client, archive)
         target = output or Path(found.path.replace("/", "-"))
         with transfer(found.path) as advance:
@@ -131,7 +144,7 @@ def download_command(ctx: click.Context, archive: str, output: Path | None, *, a
     if as_json:
         emit_json(report)
     else:
-        emit(f"{target}/: {report.blobs} blobs, {report.fetched} fetched")
+        emit(tell_fetched(report))
     for difference in report.differences:
         note(bad(difference))
     if report.differences:
@@ -147,16 +160,17 @@ def verify_command(ctx: click.Context, archive: str | None, *, every: bool, as_j
     """Check every blob of an archive against its manifest, and the manifest against the audit record.
 
     The manifest must also be as its schema asks, and name an audit head that is in the audit record. Exits 3 when
-    something is missing or differs, and names it.
+    something is missing or differs, and names it: also an archive that is gone, though the audit record says that it
+    was made, and not that retention deleted it.
     """
-    from livecalc.cli.archive import locate
+    from livecalc.cli.archive import verify
     from livecalc.cli.views.archives import verdict
 
     if every == (archive is not None):
         raise click.UsageError("name one archive, or give --all")
     found: list[ArchiveVerification] = []
-    with connected() as client, a_check():
-        for each in client.verify_archives() if archive is None else [client.verify_archive(*locate(client, archive))]:
+    with interruptible("Interrupted; the same command verifies from the beginning."), connected() as client, a_check():
+        for each in client.verify_archives() if archive is None else [verify(client, archive)]:
             found.append(each)
             if not as_json:
                 emit((good if each.holds else bad)(verdict(each)))
@@ -190,7 +204,7 @@ def violations_command(since: str | None, only: str | None, limit: int, *, as_js
     from livecalc.cli.views.violations import list_violations
 
     with connected() as client:
-        found = client.violations(since=since, bucket_id=only, limit=limit)
+        found = client.violations(since=since, bucket_id=_bucket_id(only), limit=limit)
     if as_json:
         emit_json(found)
     else:
@@ -220,11 +234,15 @@ def reindex_command(ctx: click.Context, *, check: bool, as_json: bool) -> None:
         ctx.exit(CHECK_FAILED)
 
 
+def _bucket_id(bucket: str | None) -> str | None:
+    return None if bucket is None else bucket.removeprefix(NAMESPACE_PREFIX)
+
+
 def _split(path: str) -> tuple[str, str, str]:
     """Bucket, timestamp and blob of a path; the timestamp is empty when the newest archive is meant."""
     from livecalc.lifecycle.archive.places import is_archive_timestamp
 
-    bucket, _, rest = path.partition("/")
+    bucket, _, rest = path.removeprefix(NAMESPACE_PREFIX).partition("/")
     first, _, below = rest.partition("/")
     timestamp, name = (first, below) if is_archive_timestamp(first) else ("", rest)
     if not (bucket and name):

@@ -100,8 +100,10 @@ def reap_command(ctx: click.Context, bucket: str, *, force: bool, as_json: bool)
     else:
         archived = reaped.diagnostics
         emit(reaped.message)
+        # Of an archive the blobs are counted that its manifest lists, here as everywhere.
+        blobs = max(len(archived.blob_paths) - 1, 0)
         emit(
-            f"Archived {count(len(archived.blob_paths), 'blob')}, "
+            f"Archived {count(blobs, 'blob')}{' and the manifest' if archived.blob_paths else ''}, "
             f"{count(archived.sentinel_violations_indexed, 'sentinel violation')}: "
             f"livecalc diagnostics show {_bucket_id(bucket)}"
         )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from livecalc.cli.format import plain
 from livecalc.cli.lazy import Group
 from livecalc.cli.output import emit, emit_json, json_option, note
 from livecalc.cli.session import connected
@@ -111,7 +112,9 @@ def release_command(what: str, *, as_json: bool) -> None:
     if as_json:
         emit_json(hold)
     else:
-        emit(f"{what} is not held any more; it was since {hold.held_at}, by {hold.held_by}: {hold.reason}")
+        emit(
+            f"{what} is not held any more; it was since {hold.held_at}, by {plain(hold.held_by)}: {plain(hold.reason)}"
+        )
 
 
 @command.command("holds", example="livecalc retention holds")

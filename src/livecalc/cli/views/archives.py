@@ -1,6 +1,7 @@
 """Archives of reaped buckets as text."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from livecalc.cli.format import NONE, between, count, day, moment, short, size
 from livecalc.cli.tables import facts, table
@@ -8,6 +9,9 @@ from livecalc.cli.views.trees import tree
 from livecalc.domain.retention import Retention
 from livecalc.lifecycle.archive.manifest import ContainerLog, Manifest, PodViolations
 from livecalc.wire.diagnostics import Archive, ArchiveVerification
+
+if TYPE_CHECKING:
+    from livecalc.cli.download import Fetched
 
 _TERMS = {Retention.STANDARD: "standard, 30 days", Retention.REGULATORY: "regulatory, 7 years"}
 
@@ -85,6 +89,13 @@ def verdict(verification: ArchiveVerification) -> str:
     if verification.archive == "*":
         return f"beside the archives: {count(len(verification.differences), 'difference')}"
     return f"{verification.archive}: {count(len(verification.differences), 'difference')} in {amount}"
+
+
+def tell_fetched(fetched: "Fetched") -> str:
+    """What a download came to, in one line; the blobs are those that the manifest lists."""
+    amount = count(fetched.blobs, "blob")
+    whole = amount if fetched.whole == fetched.blobs else f"{fetched.whole} of {amount}"
+    return f"{fetched.folder}/: {whole} and the manifest, {size(fetched.bytes)}, {fetched.fetched} fetched now"
 
 
 def _container(log: ContainerLog) -> str:

@@ -26,7 +26,8 @@ def list_violations(violations: Sequence[SentinelViolation]) -> str:
 
 def tell_reindexed(found: Reindexed) -> str:
     """What came of a comparison, in one line."""
-    what = f"{count(found.archives, 'archive')} with {count(found.violations, 'violation')}"
+    having = f"{found.with_violations} of them with {count(found.violations, 'violation')}"
+    what = f"{count(found.archives, 'archive')}, {having if found.with_violations else 'none with violations'}"
     counts = f"{found.right} right, {found.missing} missing, {found.wrong} wrong, {found.extra} extra"
     if not found.equal:
         return f"{what}: the index is not equal to them; entries: {counts}"

@@ -5,7 +5,7 @@ from msgspec import Struct
 from livecalc.blobs.port import BlobStore
 from livecalc.domain.buckets import is_bucket_id
 from livecalc.domain.errors import Damaged, NotFound
-from livecalc.lifecycle.archive.places import INTERNAL, MANIFEST, Place, bucket_places, is_archive_timestamp
+from livecalc.lifecycle.archive.places import INTERNAL, MANIFEST, Place, bucket_places, is_archive_timestamp, path_order
 from livecalc.lifecycle.streams import closing
 
 
@@ -50,7 +50,7 @@ async def list_folders(blobs: BlobStore, prefix: str, tenant_key: str, bucket_id
         strays += [
             Stray(path=path, first=first, count=number) for path, (first, number) in counts.items() if path not in whole
         ]
-    return Folders(archives=sorted(archives, key=_in_order), strays=strays)
+    return Folders(archives=sorted(archives, key=lambda place: path_order(place.path)), strays=strays)
 
 
 async def find_place(blobs: BlobStore, prefix: str, tenant_key: str, bucket_id: str, timestamp: str) -> Place:
@@ -70,9 +70,3 @@ async def find_place(blobs: BlobStore, prefix: str, tenant_key: str, bucket_id: 
 def _is_path(path: str) -> bool:
     bucket_id, _, timestamp = path.partition("/")
     return is_bucket_id(bucket_id) and is_archive_timestamp(timestamp)
-
-
-def _in_order(place: Place) -> tuple[str, str, str]:
-    # `-2` within a second comes after the one without.
-    bucket_id, _, timestamp = place.path.partition("/")
-    return bucket_id, timestamp[:15], timestamp[15:].rjust(8)

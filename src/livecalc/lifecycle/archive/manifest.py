@@ -145,6 +145,8 @@ async def read_manifest(blobs: BlobStore, place: Place) -> tuple[Manifest, bytes
         raw = await read_all(blobs, place.container, place.blob(MANIFEST))
     except NotFound:
         raise NotFound(f"there is no archive {place.folder.rstrip('/')}") from None
+    except Damaged as error:
+        raise Damaged(f"the manifest of archive {place.folder.rstrip('/')} is damaged: {error.detail}") from error
     try:
         return msgspec.json.decode(raw, type=Manifest), raw
     except msgspec.DecodeError as error:

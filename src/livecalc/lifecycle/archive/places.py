@@ -109,6 +109,12 @@ def earlier_paths(path: str) -> list[str]:
     return [f"{bucket}/{day}-{time}" + (f"-{each}" if each > 1 else "") for each in before]
 
 
+def path_order(path: str) -> tuple[str, str, str]:
+    """What paths are sorted by: bucket and time; `-2` within a second comes after the one without."""
+    bucket_id, _, timestamp = path.partition("/")
+    return bucket_id, timestamp[:15], timestamp[15:].rjust(8)
+
+
 def is_archive_timestamp(text: str) -> bool:
     """Tell whether a text is the last part of an archive's path."""
     return parse_archive_timestamp(text) is not None

@@ -101,6 +101,7 @@ class Diagnostics:
             found = await reindex(self._blobs, self._prefix, key, repair=True)
             entry.detail |= {
                 "archives": found.archives,
+                "with_violations": found.with_violations,
                 "missing": found.missing,
                 "wrong": found.wrong,
                 "extra": found.extra,
@@ -111,6 +112,10 @@ class Diagnostics:
     async def verify(self, principal: Principal, bucket_id: str, timestamp: str) -> ArchiveVerification:
         """Verify one archive by all its blobs and the whole audit chain. Raises NotFound, Unavailable."""
         return await self._verifier.verify(principal, bucket_id, timestamp)
+
+    async def verify_latest(self, principal: Principal, bucket_id: str) -> ArchiveVerification:
+        """Verify the newest archive of a bucket, also when it is gone. Raises NotFound, Damaged, Unavailable."""
+        return await self._verifier.verify_latest(principal, bucket_id)
 
     def verify_all(self, principal: Principal) -> AsyncGenerator[ArchiveVerification, None]:
         """Verify all archives, those that are gone without a reason, and what lies around. Raises Unavailable."""

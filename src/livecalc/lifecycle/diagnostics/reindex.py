@@ -29,6 +29,7 @@ class _Findings(Struct, frozen=True, kw_only=True):
     """Names of blobs that should not be there, and the archives that they speak of."""
     unreadable: dict[str, str]
     """Why, by the path of the archive. What the index holds of such a one is kept: it may be the last copy."""
+    archives: int
     violations: int
 
     @property
@@ -59,7 +60,8 @@ async def reindex(blobs: BlobStore, prefix: str, tenant_key: str, *, repair: boo
         now = await _compare(blobs, index, prefix, tenant_key)
     return Reindexed(
         equal=now.equal,
-        archives=found.right + len(found.missing) + len(found.wrong),
+        archives=found.archives,
+        with_violations=found.right + len(found.missing) + len(found.wrong),
         violations=found.violations,
         right=found.right,
         missing=len(found.missing),
@@ -95,7 +97,8 @@ async def _compare(blobs: BlobStore, index: ViolationIndex, prefix: str, tenant_
         except (NotFound, Damaged):
             return False
 
-    await map_bounded(make, await _places(blobs, prefix, tenant_key), at_once=AT_ONCE)
+    archives, violated = await _places(blobs, prefix, tenant_key)
+    await map_bounded(make, violated, at_once=AT_ONCE)
     expected.sort(key=_path)
     states = list(zip(expected, await map_bounded(is_right, expected, at_once=AT_ONCE), strict=True))
     wanted = {name for entry in expected for name in entry.names}
@@ -105,12 +108,14 @@ async def _compare(blobs: BlobStore, index: ViolationIndex, prefix: str, tenant_
         wrong=[entry for entry, state in states if state is False],
         extra={name: path for name, path in there.items() if name not in wanted and path not in unreadable},
         unreadable=unreadable,
+        archives=archives,
         violations=sum(len(entry.violations) for entry in expected),
     )
 
 
-async def _places(blobs: BlobStore, prefix: str, tenant_key: str) -> list[Place]:
-    """The archives of a tenant that hold violations, by the sizes of their blobs."""
+async def _places(blobs: BlobStore, prefix: str, tenant_key: str) -> tuple[int, list[Place]]:
+    """How many archives a tenant has, and those that hold violations, by the sizes of their blobs."""
+    archives = 0
     found: list[Place] = []
     for top in bucket_places(prefix, tenant_key, None):
         whole: set[str] = set()
@@ -122,8 +127,9 @@ async def _places(blobs: BlobStore, prefix: str, tenant_key: str) -> list[Place]
                     whole.add(f"{folder}/")
                 elif leaf == VIOLATIONS and info.size > _NONE:
                     violated.add(f"{folder}/")
+        archives += len(whole)
         found += [Place(container=top.container, folder=folder) for folder in sorted(whole & violated)]
-    return found
+    return archives, found
 
 
 async def _mend(blobs: BlobStore, container: str, findings: _Findings) -> None:

@@ -3,10 +3,13 @@
 It is read whole, and every record checked: what stands before the first bad record can be believed.
 """
 
+from collections.abc import Collection
+
 from msgspec import Struct, field
 
 from livecalc.audit.log import AuditLog
 from livecalc.domain.audit import AuditRecord
+from livecalc.lifecycle.archive.places import path_order
 from livecalc.lifecycle.journal import REAP, RETENTION_DELETE
 
 NO_RECORD = "the audit chain has no record: it is missing"
@@ -26,6 +29,8 @@ class Testimony(Struct, kw_only=True):
 
     flaw: str | None = None
     """Why it is not good, or not beyond some record."""
+    broken_at: int | None = None
+    """The first record that is not good: what it and the later ones say is not known."""
     hashes: list[str] = field(default_factory=list[str])
     """Of record 1, 2, ..."""
     made: dict[str, Made] = field(default_factory=dict[str, Made])
@@ -37,6 +42,11 @@ class Testimony(Struct, kw_only=True):
     def is_being_made(self, path: str) -> bool:
         """Tell whether a reap that has no outcome yet may be writing there, perhaps under a later number."""
         return any(_without_number(each) == _without_number(path) for each in self.begun.values())
+
+    def gone(self, bucket_id: str, there: Collection[str]) -> list[str]:
+        """Tell which archives of a bucket were made, are not `there`, and no retention deleted, the newest last."""
+        made = self.made.keys() - self.deleted - set(there)
+        return sorted((path for path in made if path.startswith(f"{bucket_id}/")), key=path_order)
 
     def head_difference(self, head: str) -> str | None:
         """Say in what the chain differs from a head, `{sequence}:{hash}`, that it once had; None when it does not."""
@@ -76,6 +86,7 @@ async def hear(audit: AuditLog, tenant_id: str) -> Testimony:
     if not found.holds:
         where = "the audit chain" if found.first_bad is None else f"the audit chain from record {found.first_bad} on"
         testimony.flaw = f"{where} does not hold: {found.reason}"
+        testimony.broken_at = found.first_bad
     elif not found.records:
         testimony.flaw = NO_RECORD
     return testimony

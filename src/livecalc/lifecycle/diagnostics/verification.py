@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from livecalc.audit.log import AuditLog
 from livecalc.blobs.names import check_blob
@@ -16,7 +17,7 @@ from livecalc.domain.errors import Damaged, InvalidInput, NotFound
 from livecalc.domain.tenants import Principal
 from livecalc.lifecycle.archive.folders import Folders, find_place, list_folders
 from livecalc.lifecycle.archive.manifest import BlobEntry, Manifest, read_manifest
-from livecalc.lifecycle.archive.places import MANIFEST, Place, earlier_paths
+from livecalc.lifecycle.archive.places import MANIFEST, Place, earlier_paths, path_order
 from livecalc.lifecycle.archive.receipt import difference, list_stored
 from livecalc.lifecycle.archive.schema import schema_differences
 from livecalc.lifecycle.diagnostics.testimony import NO_RECORD, Testimony, hear
@@ -46,9 +47,35 @@ class Verifier:
         self._audit = audit
 
     async def verify(self, principal: Principal, bucket_id: str, timestamp: str) -> ArchiveVerification:
-        """Verify one archive by all its blobs and the whole audit chain. Raises NotFound, Unavailable."""
-        place = await find_place(self._blobs, self._prefix, principal.tenant_key, bucket_id, timestamp)
+        """Verify one archive by all its blobs and the whole audit chain, which may know one that is gone.
+
+        Raises NotFound for one that never was, and Unavailable.
+        """
+        try:
+            place = await find_place(self._blobs, self._prefix, principal.tenant_key, bucket_id, timestamp)
+        except NotFound:
+            testimony = await hear(self._audit, principal.tenant_id)
+            path = f"{bucket_id}/{timestamp}"
+            if path not in testimony.gone(bucket_id, ()):
+                raise
+            return await self._verify_unlisted(principal, path, testimony)
         return await self._verify(principal, place, await hear(self._audit, principal.tenant_id))
+
+    async def verify_latest(self, principal: Principal, bucket_id: str) -> ArchiveVerification:
+        """Verify the newest archive of a bucket, and tell which others of it are gone without a reason.
+
+        Raises NotFound for a bucket that never had one, Damaged, Unavailable.
+        """
+        folders = await list_folders(self._blobs, self._prefix, principal.tenant_key, bucket_id)
+        testimony = await hear(self._audit, principal.tenant_id)
+        there = [place.path for place in folders.archives]
+        gone = testimony.gone(bucket_id, there)
+        if not (there or gone):
+            raise NotFound(f"bucket {bucket_id!r} has no archive: archives are made when its namespace is reaped")
+        newest = max([*there, *gone], key=path_order)
+        found = await self._verify_unlisted(principal, newest, testimony)
+        others = [f"archive {path}: {_gone(path, testimony)}" for path in gone if path != newest]
+        return replace(found, holds=found.holds and not others, differences=[*found.differences, *others])
 
     async def verify_all(self, principal: Principal) -> AsyncGenerator[ArchiveVerification, None]:
         """Verify all archives, by bucket and time; then tell of those that are gone, and of blobs that are of none.
@@ -78,13 +105,14 @@ class Verifier:
             yield ArchiveVerification(archive=EVERYTHING, holds=False, blobs=0, bytes=0, differences=others)
 
     async def _verify_unlisted(self, principal: Principal, path: str, testimony: Testimony) -> ArchiveVerification:
-        """Verify an archive that the chain knows, and that was not there when archives were listed."""
+        """Verify an archive that may be gone. Raises NotFound when the chain does not know it either."""
         bucket, _, timestamp = path.rpartition("/")
         try:
             place = await find_place(self._blobs, self._prefix, principal.tenant_key, bucket, timestamp)
         except NotFound:
-            made = testimony.made[path].sequence
-            gone = f"it is gone: audit record {made} says that it was made, and none that retention deleted it"
+            if path not in testimony.made:
+                raise
+            gone = _gone(path, testimony)
             return ArchiveVerification(archive=path, holds=False, blobs=0, bytes=0, differences=[gone])
         return await self._verify(principal, place, testimony)
 
@@ -194,6 +222,12 @@ class Verifier:
         return False
 
 
+def _gone(path: str, testimony: Testimony) -> str:
+    made, broken = testimony.made[path].sequence, testimony.broken_at
+    far = "" if broken is None else f", as far as the chain is good: before record {broken}"
+    return f"it is gone: audit record {made} says that it was made, and none that retention deleted it{far}"
+
+
 def _contradictions(place: Place, manifest: Manifest) -> list[str]:
     """What a manifest says that cannot be, wherever it came from."""
     found: list[str] = []
@@ -209,8 +243,13 @@ def _contradictions(place: Place, manifest: Manifest) -> list[str]:
 
 
 def _unknown(path: str, testimony: Testimony) -> str:
+    if testimony.broken_at is not None:
+        return f"the audit chain is broken at record {testimony.broken_at}, so that it cannot prove which reap made it"
     if testimony.is_being_made(path):
-        return "the audit chain has no outcome of the reap that makes it: verify it again when that has ended"
+        return (
+            "the audit chain has the beginning of the reap that made it, and the record of its end is missing: "
+            "verify it again when that reap has ended; when its namespace is gone, the end of the chain was cut off"
+        )
     return "the audit chain has no reap that made it"
 
 

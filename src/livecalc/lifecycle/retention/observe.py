@@ -10,7 +10,7 @@ from livecalc.blobs.port import BlobStore
 from livecalc.cluster.port import Cluster, NamespaceList
 from livecalc.domain.buckets import NAMESPACE_PREFIX
 from livecalc.domain.claims import read_claim
-from livecalc.domain.errors import LivecalcError
+from livecalc.domain.errors import LivecalcError, NotFound
 from livecalc.domain.namespaces import LABELS
 from livecalc.domain.shelves import bundle_shelf, regulatory_container, result_shelf
 from livecalc.domain.tenants import tenant_key
@@ -44,14 +44,19 @@ async def observe(  # noqa: PLR0913  (three ports, and how they are looked at)
     *,
     tenant: str | None = None,
 ) -> Observation:
-    """Look at all tenants, or at the one with a key. Raises Unavailable."""
+    """Look at all tenants, or at the one with a key. Raises NotFound for one that has nothing, Unavailable."""
     now = await cluster.now()
     skew = own_clock() - now
     # The namespaces first: one that is reaped meanwhile still counts as there, and its jobs are not without an archive.
     namespaces = await cluster.list_namespaces(LABELS)
     seen: list[TenantSeen] = []
     problems: list[str] = []
-    for key in await _tenants(blobs, prefix) if tenant is None else [tenant]:
+    keys = await _tenants(blobs, prefix)
+    if tenant is not None and tenant not in keys:
+        raise NotFound(
+            f"no tenant {tenant[:60]!r} has anything in the store: give a tenant's key, or leave it out for all"
+        )
+    for key in keys if tenant is None else [tenant]:
         try:
             seen.append(await _see(blobs, audit, prefix, key, namespaces))
         except LivecalcError as error:
