@@ -48,6 +48,12 @@ def overwrite(content: bytes) -> bytes:
     return b"#" * len(content)
 
 
+def no_text(content: bytes) -> bytes:
+    """The same length, and JSON but for one byte that is not UTF-8."""
+    at = content.index(b'"', content.index(b'":') + 2) + 1
+    return content[:at] + b"\xff" + content[at + 1 :]
+
+
 CHECKS = ("mttc verify", "diagnostics show", "diagnostics verify")
 """Commands for which a damaged thing is a check that does not hold: exit 3, whatever it is."""
 
@@ -142,7 +148,13 @@ DAMAGES = {
     ),
 }
 FULL = os.environ.get("LIVECALC_ATTACK") == "full"
-CASES = [(name, way) for name, damage in DAMAGES.items() for way in damage.ways[: None if FULL else 1]]
+CASES = [
+    *((name, way) for name, damage in DAMAGES.items() for way in damage.ways[: None if FULL else 1]),
+    *(
+        (name, no_text)
+        for name in ("a job's submitted record", "a job's finished record", "a manifest", "an audit record")
+    ),
+]
 """All of them with `LIVECALC_ATTACK=full`; else one way to damage each thing, and few of the commands that run jobs."""
 RUNNING = ("mttc verify OLD", "submit MODEL --bucket third --wait")
 

@@ -209,3 +209,34 @@ async def test_a_manifest_is_read_back_before_anything_is_deleted(stage: Stage) 
     assert report.failed == 1
     assert "logs/worker-1.log is missing" in report.outcomes[0].message
     assert not (await stage.local.get_namespace(name)).terminating
+
+
+async def test_what_was_waived_before_is_archived_anew_where_an_archive_is_required(stage: Stage) -> None:
+    """The policy was made stricter after a sweep that waived an archive, and was then stopped."""
+    name = await finalized(stage, "b")
+
+    async def fail(call: str, args: tuple[object, ...]) -> None:
+        if call == "write" and str(args[1]).endswith("logs/worker-1.log"):
+            raise Unavailable("the store is full")
+        if call == "delete_namespace":
+            raise Unavailable("the cluster is away")
+
+    parts = stage.with_parts(blobs=tap(stage.blobs, pause=fail), cluster=tap(stage.cluster, pause=fail), policy=POLICY)
+    assert (await parts.reaper("first").sweep()).failed == 1
+    assert [each.state for each in await stage.manifests("b")] == ["Waived"]
+
+    report = await stage.with_parts(policy=REQUIRED).reaper("second").sweep()
+    assert [(each.success, each.state) for each in report.outcomes] == [(True, "PartiallyComplete")]
+    assert await stage.is_gone(name)
+
+
+async def test_an_archive_that_cannot_be_proved_is_told_as_waived(stage: Stage) -> None:
+    name = await finalized(stage, "b")
+
+    async def lose(call: str, args: tuple[object, ...]) -> None:
+        if call == "write" and str(args[1]).endswith("/manifest.json"):
+            await stage.blobs.delete(str(args[0]), str(args[1]).replace("manifest.json", "logs/worker-1.log"))
+
+    report = await stage.with_parts(blobs=tap(stage.blobs, pause=lose), policy=POLICY).reaper().sweep()
+    assert (report.outcomes[0].state, report.outcomes[0].success) == ("Waived", True)
+    assert await stage.is_gone(name)

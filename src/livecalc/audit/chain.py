@@ -147,7 +147,7 @@ def decode(sequence: int, content: bytes) -> AuditRecord:
     """Read what `encode` wrote. Raises Damaged."""
     try:
         record = _DECODER.decode(content)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Damaged(f"audit record {sequence} cannot be read ({error}): see `livecalc audit verify`") from error
     if encode(record) != content:
         raise Damaged(f"audit record {sequence} is not as it was written: see `livecalc audit verify`")

@@ -57,7 +57,7 @@ def open_home(root: Path) -> Home:
         ) from None
     try:
         mark = msgspec.json.decode(raw, type=_Mark)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise Damaged(f"{root / _MARK} is not readable; restore it, or move the home away to start anew") from None
     if mark.schema != SCHEMA:
         raise InvalidInput(
@@ -81,7 +81,7 @@ def keep_to_store(home: Home, account: str | None) -> None:
         kept = msgspec.json.decode(path.read_bytes(), type=_Store).store
     except OSError as error:
         raise Unavailable(f"home {home.root} cannot be used: {error.strerror}") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise Damaged(f"{path} is not readable; restore it: it says where the blobs of this home are") from None
     if kept == store:
         return

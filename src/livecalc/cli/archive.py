@@ -45,7 +45,7 @@ def find(client: "Client", archive: str) -> Found:
     raw = client.manifest(bucket, timestamp)
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"the manifest of archive {bucket}/{timestamp} cannot be read: {error}") from None
     return Found(bucket_id=bucket, timestamp=timestamp, manifest=manifest, raw=raw)
 

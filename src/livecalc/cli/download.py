@@ -155,7 +155,7 @@ def _refuse_another(target: Path, found: "Found") -> None:
     try:
         manifest = msgspec.json.decode(there.read_bytes(), type=_Name)
         is_same = f"{manifest.bucket_id}/{manifest.timestamp}" == found.path
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         is_same = False
     if not is_same:
         raise Conflict(f"{target} holds the {MANIFEST} of something else than {found.path}: fetch into another folder")

@@ -51,5 +51,5 @@ def read_statement(message: str) -> Statement | None:
     """Read a termination message; None when it is no statement of a worker."""
     try:
         return msgspec.json.decode(message, type=Statement)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

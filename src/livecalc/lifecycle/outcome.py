@@ -57,7 +57,8 @@ def archived_facts(archived: Archived | None) -> dict[str, object]:
     logs = manifest.containers
     return {
         "archive": f"{manifest.bucket_id}/{manifest.timestamp}",
-        "state": manifest.state,
+        # A manifest that could not be proved was waived, whatever it says of itself.
+        "state": manifest.state if archived.receipt is not None else "Waived",
         "logs_complete": sum(log.state == "complete" for log in logs),
         "logs_total": len(logs),
         "violations": manifest.violations,

@@ -109,6 +109,8 @@ class Undertaking:
         told = await self._tell()
         self._archived = await self._parts.archiver.archive(self._hold, told, strict=self._required)
         if self._archived.receipt is None:
+            if self._required and not self._hold.record.terminating:
+                raise Unavailable(f"its archive {self._hold.claim.archive} was waived, and one is required")
             return await self._waive("; ".join(self._archived.manifest.notes) or "it was waived before")
         ARCHIVED_BYTES.add(self._archived.receipt.bytes)
         return self._archived.receipt

@@ -246,7 +246,7 @@ class JobBook:
         raw = await read_all(self._blobs, shelf.container, shelf.blob(name))
         try:
             return msgspec.json.decode(raw, type=kind)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Damaged(f"record {name} cannot be read: {error}") from None
 
     async def _forget_all(self, tenant_key: str, job: "_Entry") -> None:

@@ -29,7 +29,7 @@ def fetch_task(grants: GrantClients, url: str, path: Path) -> Task:
     grants(url).fetch(url, path, limit=_TASK_BYTES)
     try:
         return msgspec.json.decode(path.read_bytes(), type=Task)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Damaged(f"the task of this worker is not readable: {error}") from error
 
 

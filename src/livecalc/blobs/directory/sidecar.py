@@ -51,5 +51,5 @@ def read_sidecar(folder: int, name: str) -> Sidecar:
         os.close(file)
     try:
         return _DECODER.decode(content)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Damaged(f"the record of blob {name!r} cannot be read ({error}): restore it from a copy") from error

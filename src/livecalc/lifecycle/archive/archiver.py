@@ -63,7 +63,8 @@ class Archiver:
         """Archive the namespace, or continue to, and prove it by reading the stored blobs back.
 
         A manifest that is there already is believed, and proved like any other. `strict` gives up rather than leave
-        out a log whose node does not answer. Raises Unavailable, Damaged, Conflict.
+        out a log whose node does not answer, and archives anew, under the next path, what an earlier try waived.
+        Raises Unavailable, Damaged, Conflict.
         """
         for _ in range(_PATHS):
             place = archive_place(self._prefix, hold.record, hold.claim.archive)
@@ -72,7 +73,9 @@ class Archiver:
                 if MANIFEST not in stored:
                     await self._fill(hold, place, stored, told, strict=strict)
                 if MANIFEST in stored or await self._is_written(place):
-                    return await self._prove(hold, place, strict=strict)
+                    archived = await self._prove(hold, place, strict=strict)
+                    if archived.receipt is not None or not strict or hold.record.terminating:
+                        return archived
             await self.move(hold)
         raise Conflict(f"the archive of namespace {hold.record.name} found no free path after {hold.claim.archive}")
 

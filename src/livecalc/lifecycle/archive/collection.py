@@ -203,7 +203,7 @@ class Collection:
         raw = await read_all(self._blobs, self._place.container, self._place.blob(name))
         try:
             return msgspec.json.decode(raw, type=kind)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Damaged(f"blob {self._place.blob(name)} cannot be read: {error}") from None
 
 

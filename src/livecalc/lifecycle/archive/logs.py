@@ -76,12 +76,16 @@ class LogKeeper:
 
         Without one it is `lost`. Raises Unavailable, Conflict (the name is another's).
         """
-        found = stored
+        found, why = stored, ""
         if found is None and source:
-            with suppress(NotFound):
+            try:
                 found = await self._write(run, name, self._blobs.read(*self._shelved(run, source)), "worker")
+            except NotFound:
+                pass
+            except Damaged as error:
+                why = error.detail
         if found is None:
-            return _entry(run, state="lost", note=run.pod.message)
+            return _entry(run, state="lost", note="; ".join(filter(None, [run.pod.message, why])))
         return _entry(run, state="unknown", note=f"{run.pod.message}; {NOTHING_STATES}", name=name, stored=found)
 
     def _shelved(self, run: Run, source: str) -> tuple[str, str]:

@@ -149,5 +149,5 @@ async def read_manifest(blobs: BlobStore, place: Place) -> tuple[Manifest, bytes
         raise Damaged(f"the manifest of archive {place.folder.rstrip('/')} is damaged: {error.detail}") from error
     try:
         return msgspec.json.decode(raw, type=Manifest), raw
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"the manifest of archive {place.folder.rstrip('/')} cannot be read: {error}") from None

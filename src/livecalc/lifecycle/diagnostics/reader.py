@@ -80,7 +80,7 @@ class Diagnostics:
         raw = await read_all(self._blobs, place.container, place.blob(VIOLATIONS))
         try:
             return msgspec.json.decode(raw, type=list[PodViolations])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Damaged(f"the violations of archive {bucket_id}/{timestamp} cannot be read: {error}") from None
 
     async def sentinel_violations(

@@ -62,6 +62,8 @@ class Testimony(Struct, kw_only=True):
     def note(self, record: AuditRecord) -> None:
         """Hear the next record."""
         self.hashes.append(record.hash)
+        if record.operation == REAP and record.phase == "outcome":
+            self.begun.pop(record.request_id, None)
         archive = record.detail.get("archive")
         if not isinstance(archive, str):
             return
@@ -72,7 +74,6 @@ class Testimony(Struct, kw_only=True):
         elif record.operation == REAP and record.phase == "intent":
             self.begun[record.request_id] = archive
         elif record.operation == REAP:
-            self.begun.pop(record.request_id, None)
             digest = record.detail.get("manifest_sha256")
             made = Made(sequence=record.sequence, manifest_sha256=digest if isinstance(digest, str) else None)
             # The first is the one that later records vouch for.
