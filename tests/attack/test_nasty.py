@@ -132,7 +132,7 @@ def test_nothing_was_touched_outside_the_home(site: Site, ana: httpx.Client, dig
     job = submit(ana, digest, bucket_id="paths", name=CODE[1], labels=json.dumps({CODE[2]: PATHS[2]})).json()["job_id"]
     ana.post(f"/v1/jobs/{job}/cancel")
     assert sorted(path.name for path in home.parent.iterdir()) == ["home"]
-    assert sorted(path.name for path in home.iterdir()) == ["blobs", "cluster", "home.json", "identity"]
+    assert sorted(path.name for path in home.iterdir()) == ["blobs", "cluster", "home.json", "identity", "store.json"]
     assert not [path for path in home.rglob("*owned*") if path.is_file()]
 
 
