@@ -22,7 +22,6 @@ stored = st.builds(
     Stored,
     blobs=st.integers(1, 3),
     bytes=st.integers(0, 99),
-    newest=dates,
     legal_hold=st.sampled_from([False, False, False, True]),
     locked_until=st.none() | dates,
 )

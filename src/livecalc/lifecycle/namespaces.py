@@ -1,6 +1,7 @@
 """What callers do with their buckets' namespaces; a namespace of another tenant does not exist for them."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from livecalc.audit.log import AuditLog
@@ -228,11 +229,9 @@ class NamespaceManager:
             raise Conflict(
                 f"bucket {record.bucket_id} has retention {record.retention}, not {retention}: use another bucket id"
             )
-        try:
+        # It may be busy, or gone: a submit finds out for itself.
+        with suppress(PreconditionFailed, NotFound):
             await self.update_namespace_activity(record.name)
-        except (PreconditionFailed, NotFound):
-            # It is busy, or gone: a submit finds out for itself.
-            return record
         return record
 
     async def _go_on(self, record: NamespaceRecord) -> wire.Reaped:

@@ -14,7 +14,7 @@ from livecalc.blobs.azure.failures import NO_CONTAINER, absent, code_of, reporte
 from livecalc.blobs.azure.grants import Signer
 from livecalc.blobs.azure.locks import extend, lock_of, lock_until, refuse_locked, unprovisioned, what_is_missing
 from livecalc.blobs.azure.rest import Listed, Rest
-from livecalc.blobs.azure.upload import ONE_REQUEST, SHA256, UPLOAD, Upload
+from livecalc.blobs.azure.upload import ONE_REQUEST, SHA256, UPLOAD, Upload, pieces
 from livecalc.blobs.names import check_blob, check_container, check_metadata, check_prefix
 from livecalc.blobs.port import BlobInfo, Body, Verb
 from livecalc.domain.errors import Damaged, Unavailable
@@ -58,7 +58,7 @@ class AzureStore:
         checked = check_metadata(metadata)
         address = check_container(container), check_blob(name)
         upload = Upload(self._rest, self._service, address, checked, self._blocks, locked_until=locked_until)
-        stream = _whole(body) if isinstance(body, bytes) else body
+        stream = pieces(body) if isinstance(body, bytes) else body
         with reported(self._account, f"store blob {name!r}"):
             head = body if isinstance(body, bytes) and len(body) <= ONE_REQUEST else await _head(stream)
             if len(head) <= ONE_REQUEST:
@@ -239,11 +239,6 @@ async def _open(blob: BlobClient, offset: int, length: int | None) -> StorageStr
         with suppress(IncompleteReadError):
             return await blob.download_blob(offset=offset, length=length)
     return await blob.download_blob(offset=offset, length=length)
-
-
-async def _whole(body: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), ONE_REQUEST):
-        yield body[start : start + ONE_REQUEST]
 
 
 async def _head(stream: AsyncIterator[bytes]) -> bytes:

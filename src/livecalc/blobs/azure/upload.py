@@ -78,7 +78,7 @@ class Upload:
         # A name with blocks that nobody committed is taken for this request, and free for a commit of other blocks.
         self._digest = hashlib.sha256()
         self.size = 0
-        return await self.stage(_once(body))
+        return await self.stage(pieces(body))
 
     async def stage(self, body: AsyncIterator[bytes]) -> datetime | None:
         """Store a stream in constant memory; returns as `put`. Raises AzureError, and what the body raises."""
@@ -147,12 +147,14 @@ class Upload:
         return None
 
 
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    """Yield a body as a stream of pieces that need no second copy of the whole."""
+    for start in range(0, len(body), ONE_REQUEST):
+        yield body[start : start + ONE_REQUEST]
+
+
 async def _stage(blob: BlobClient, block: BlobBlock, piece: bytes) -> None:
     await blob.stage_block(block.id, BytesIO(piece), length=len(piece), validate_content=True)
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
 
 
 async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -16,8 +16,6 @@ class Stored(Struct, frozen=True, kw_only=True):
 
     blobs: int = 0
     bytes: int = 0
-    newest: datetime | None = None
-    """When the last of them was stored."""
     legal_hold: bool = False
     locked_until: datetime | None = None
 
@@ -28,7 +26,6 @@ class Stored(Struct, frozen=True, kw_only=True):
         return cls(
             blobs=len(found),
             bytes=sum(info.size for info in found),
-            newest=max((info.created_at for info in found), default=None),
             legal_hold=any(info.legal_hold for info in found),
             locked_until=max((info.locked_until for info in found if info.locked_until), default=None),
         )
