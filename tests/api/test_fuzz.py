@@ -51,6 +51,12 @@ def test_any_path_and_query(ana: httpx.Client, route: Route, parts: list[str], p
         assert "Traceback" not in detail
 
 
+def test_a_path_that_ends_in_a_newline_is_another_path(ana: httpx.Client) -> None:
+    for path in ("/v1/jobs%0A", "/v1/platform/diagnostics%0A"):
+        answer = ana.get(httpx.URL("http://livecalc.test").copy_with(raw_path=path.encode()))
+        assert answer.status_code == 404
+
+
 JSON: Any = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXT),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXT, inner, max_size=3)),

@@ -99,5 +99,6 @@ def find_route(method: str, path: str) -> Route | None:
 def _pattern(route: Route) -> re.Pattern[str]:
     parts = re.split(r"\{\w+(:path)?\}", route.path)
     return re.compile(
-        "".join(r".*" if part == ":path" else r"[^/]+" if part is None else re.escape(part) for part in parts)
+        "".join(r".*" if part == ":path" else r"[^/]+" if part is None else re.escape(part) for part in parts),
+        re.DOTALL,
     )

@@ -1,5 +1,6 @@
 """The ASGI application: the route table behind its two doors."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import groupby
@@ -49,7 +50,10 @@ def _path(site: Site, template: str, group: Sequence[Route]) -> Path:
     async def serve(request: Request) -> Response:
         return await endpoints["GET" if request.method == "HEAD" else request.method](request)
 
-    return Path(template, serve, methods=list(endpoints))
+    path = Path(template, serve, methods=list(endpoints))
+    # Starlette's own pattern ends in `$`, before which a newline passes: /v1/jobs%0A would be /v1/jobs.
+    path.path_regex = re.compile(path.path_regex.pattern.removesuffix("$") + r"\Z", re.DOTALL)
+    return path
 
 
 def _endpoint(site: Site, route: Route) -> Callable[[Request], Awaitable[Response]]:
