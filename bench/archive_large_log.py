@@ -61,6 +61,7 @@ class Ended:
     """What a process took."""
 
     seconds: float
+    cpu_seconds: float
     peak_mib: float
 
 
@@ -73,7 +74,7 @@ def run(command: list[str], env: dict[str, str]) -> Ended:
         if status:
             said.seek(0)
             raise SystemExit(f"{command} failed:\n{said.read().decode(errors='replace')[-3000:]}")
-    return Ended(time.perf_counter() - start, usage.ru_maxrss / 1024)
+    return Ended(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 async def print_log(env: dict[str, str], model: Path, bucket: str) -> tuple[str, str]:

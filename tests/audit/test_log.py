@@ -323,8 +323,9 @@ class LosingStore(DirectoryStore):
         *,
         metadata: Mapping[str, str] | None = None,
         locked_until: datetime | None = None,
+        sha256: str | None = None,
     ) -> BlobInfo:
-        info = await super().write(container, name, body, metadata=metadata, locked_until=locked_until)
+        info = await super().write(container, name, body, metadata=metadata, locked_until=locked_until, sha256=sha256)
         if self._losses:
             self._losses -= 1
             raise Unavailable("the answer was lost")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from livecalc.blobs.names import check_blob
 from livecalc.blobs.port import BlobStore, GrantClient, Verb, read_all
-from livecalc.domain.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
+from livecalc.domain.errors import AlreadyExists, Damaged, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +105,15 @@ class TestWriting:
             await store.write(box, "a", pieces(b"third"))
         assert await read_all(store, box, "a") == b"first"
         assert await store.stat(box, "a") == first
+
+    @pytest.mark.parametrize("mib", [0, 9])
+    async def test_other_bytes_than_those_expected_are_not_stored(self, store: BlobStore, box: str, mib: int) -> None:
+        body = b"a log" + b"x" * mib * MIB
+        with pytest.raises(Damaged, match=r"'a'.*nothing is stored"):
+            await store.write(box, "a", pieces(body[:-1] + b"?"), sha256=hashlib.sha256(body).hexdigest())
+        assert await names(store, box) == []
+        info = await store.write(box, "a", pieces(body), sha256=hashlib.sha256(body).hexdigest())
+        assert info.sha256 == hashlib.sha256(body).hexdigest()
 
     async def test_a_taken_name_is_told_before_the_body_is_read(self, store: BlobStore, box: str) -> None:
         await store.write(box, "a", b"first")

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+from livecalc.domain.errors import Damaged
+
 
 class Verb(StrEnum):
     """What a grant allows on its one blob."""
@@ -45,7 +47,7 @@ class BlobStore(Protocol):
         """What people call this store: a folder, or an account's address; no secrets."""
         ...
 
-    async def write(
+    async def write(  # noqa: PLR0913  (a name, a body, and three things said of them)
         self,
         container: str,
         name: str,
@@ -53,9 +55,11 @@ class BlobStore(Protocol):
         *,
         metadata: Mapping[str, str] | None = None,
         locked_until: datetime | None = None,
+        sha256: str | None = None,
     ) -> BlobInfo:
         """Store a blob, in constant memory; the container is made when it is missing, but for a regulatory one.
 
+        `sha256` is what the body must have where that is known (hex). Raises Damaged when it has another.
         `locked_until` asks that it be neither changed nor deleted before then; `stat` tells whether it is so.
         Raises AlreadyExists (nothing is changed, the old blob stays), and InvalidInput where nothing can be locked.
         When the body raises, nothing becomes visible.
@@ -107,6 +111,13 @@ class BlobStore(Protocol):
     async def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+def unexpected(name: str, expected: str | None, found: str) -> Damaged:
+    """What a write raises whose body has another digest than it must have."""
+    return Damaged(
+        f"blob {name!r} was to have sha256 {expected}, and the bytes to store have {found}: nothing is stored"
+    )
 
 
 async def read_all(store: BlobStore, container: str, name: str) -> bytes:

@@ -75,7 +75,7 @@ class Rest:
         sent = {
             "x-ms-blob-type": "BlockBlob",
             "If-None-Match": "*",
-            "Content-MD5": b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode(),
+            "Content-MD5": content_md5(body),
             "Content-Type": "application/octet-stream",
             **about,
             **headers,
@@ -133,6 +133,11 @@ class Rest:
             signature = await self._signer.sign_container(container, until)
             self._signed[container] = signature, until
         return signature
+
+
+def content_md5(body: bytes) -> str:
+    """What the service compares the bytes with that it receives."""
+    return b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
 def _unreadable(answer: Any) -> HttpResponseError:

@@ -45,7 +45,7 @@ class AzureStore:
         """The account's address."""
         return self._service.url.partition("?")[0].rstrip("/")
 
-    async def write(
+    async def write(  # noqa: PLR0913  (a name, a body, and three things said of them)
         self,
         container: str,
         name: str,
@@ -53,11 +53,14 @@ class AzureStore:
         *,
         metadata: Mapping[str, str] | None = None,
         locked_until: datetime | None = None,
+        sha256: str | None = None,
     ) -> BlobInfo:
         """Store a blob: a small one in one request, a larger one in staged blocks. See the port."""
         checked = check_metadata(metadata)
         address = check_container(container), check_blob(name)
-        upload = Upload(self._rest, self._service, address, checked, self._blocks, locked_until=locked_until)
+        upload = Upload(
+            self._rest, self._service, address, checked, self._blocks, locked_until=locked_until, expected=sha256
+        )
         stream = pieces(body) if isinstance(body, bytes) else body
         with reported(self._account, f"store blob {name!r}"):
             head = body if isinstance(body, bytes) and len(body) <= ONE_REQUEST else await _head(stream)

@@ -16,7 +16,8 @@ from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
 from livecalc.blobs.azure.failures import is_doubtful, is_taken
 from livecalc.blobs.azure.locks import policy_headers, policy_until
-from livecalc.blobs.azure.rest import Rest
+from livecalc.blobs.azure.rest import Rest, content_md5
+from livecalc.blobs.port import unexpected
 
 BLOCK = 4 * 1024 * 1024
 """Bytes."""
@@ -44,11 +45,13 @@ class Upload:
         slots: asyncio.Semaphore,
         *,
         locked_until: datetime | None = None,
+        expected: str | None = None,
     ) -> None:
         self._rest = rest
         self._service = service
         self._container, self._name = address
         self._locked_until = locked_until
+        self._expected = expected
         self._slots = slots
         self._metadata = metadata
         self._mark = secrets.token_hex(8)
@@ -63,10 +66,11 @@ class Upload:
     async def put(self, body: bytes) -> datetime | None:
         """Store all bytes in one request; returns the service's time, None when another's blob is there.
 
-        Raises AzureError; may be called again.
+        Raises AzureError, and Damaged when the bytes are not those expected; may be called again.
         """
         self._digest = hashlib.sha256(body)
         self.size = len(body)
+        self._refuse_unexpected()
         try:
             return await self._rest.put(
                 self._container, self._name, body, metadata=self._own_metadata(), headers=self._own_headers()
@@ -81,12 +85,13 @@ class Upload:
         return await self.stage(pieces(body))
 
     async def stage(self, body: AsyncIterator[bytes]) -> datetime | None:
-        """Store a stream in constant memory; returns as `put`. Raises AzureError, and what the body raises."""
+        """Store a stream in constant memory; returns as `put`. Raises as `put`, and what the body raises."""
         blob = self._blob()
         try:
             blocks = await self._stage_all(blob, body)
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None  # the first; the others are its consequences
+        self._refuse_unexpected()
         try:
             done = await blob.commit_block_list(blocks, match_condition=MatchConditions.IfMissing, **self._about())
         except AzureError as error:
@@ -97,14 +102,24 @@ class Upload:
         blocks: list[BlobBlock] = []
         async with asyncio.TaskGroup() as group:
             async for piece in _blocks(body):
-                self._digest.update(piece)
-                self.size += len(piece)
+                # In a thread: 4 MiB take 8 ms, in which the requests on their way would stand still.
+                md5 = await asyncio.to_thread(self._account_for, piece)
                 block = BlobBlock(f"{self._mark}{len(blocks):08}")
                 blocks.append(block)
                 await self._slots.acquire()
                 # Not in the task itself: one that is cancelled before it runs would keep its slot.
-                group.create_task(_stage(blob, block, piece)).add_done_callback(self._release)
+                group.create_task(_stage(blob, block, piece, md5)).add_done_callback(self._release)
         return blocks
+
+    def _account_for(self, piece: bytes) -> str:
+        """Count a piece in; returns its MD5 as a header says it."""
+        self._digest.update(piece)
+        self.size += len(piece)
+        return content_md5(piece)
+
+    def _refuse_unexpected(self) -> None:
+        if self._expected not in {None, self.sha256}:
+            raise unexpected(self._name, self._expected, self.sha256)
 
     def _release(self, _: asyncio.Task[None]) -> None:
         self._slots.release()
@@ -153,8 +168,8 @@ async def pieces(body: bytes) -> AsyncIterator[bytes]:
         yield body[start : start + ONE_REQUEST]
 
 
-async def _stage(blob: BlobClient, block: BlobBlock, piece: bytes) -> None:
-    await blob.stage_block(block.id, BytesIO(piece), length=len(piece), validate_content=True)
+async def _stage(blob: BlobClient, block: BlobBlock, piece: bytes, md5: str) -> None:
+    await blob.stage_block(block.id, BytesIO(piece), length=len(piece), headers={"Content-MD5": md5})
 
 
 async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -41,7 +41,7 @@ class DirectoryStore:
         """The folder."""
         return str(self._root)
 
-    async def write(
+    async def write(  # noqa: PLR0913  (a name, a body, and three things said of them)
         self,
         container: str,
         name: str,
@@ -49,12 +49,13 @@ class DirectoryStore:
         *,
         metadata: Mapping[str, str] | None = None,
         locked_until: datetime | None = None,
+        sha256: str | None = None,
     ) -> BlobInfo:
         """Store a blob. See the port; InvalidInput also when it, or a part of its path, is blob and folder at once."""
         checked = check_metadata(metadata)
         if locked_until is not None:
             raise self._cannot_lock(container, name)
-        upload = Upload(self._address(container, name))
+        upload = Upload(self._address(container, name), sha256)
         if isinstance(body, bytes):
             return await in_thread(partial(self._write_at_once, upload, body, checked))
         try:

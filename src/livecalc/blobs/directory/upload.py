@@ -18,15 +18,16 @@ import msgspec
 from livecalc.blobs.directory.address import Address
 from livecalc.blobs.directory.sidecar import Sidecar, info_of, sidecar_name
 from livecalc.blobs.directory.tree import TEMPORARY, folder, locked, names_in, remove_empty, reported
-from livecalc.blobs.port import BlobInfo
+from livecalc.blobs.port import BlobInfo, unexpected
 from livecalc.domain.errors import InvalidInput
 
 
 class Upload:
     """One blob on its way in: `append` its bytes, `publish`, and `close` whatever happened."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, expected: str | None = None) -> None:
         self.address = address
+        self._expected = expected
         self._root = address.root
         self._doing = f"store blob {address.name!r}"
         self._digest = hashlib.sha256()
@@ -41,7 +42,12 @@ class Upload:
             self._size += len(chunk)
 
     def publish(self, created_at: datetime, metadata: Mapping[str, str]) -> BlobInfo:
-        """Make the blob visible, whole. Raises AlreadyExists, InvalidInput, Damaged (a link), Unavailable."""
+        """Make the blob visible, whole.
+
+        Raises AlreadyExists, InvalidInput, Damaged (a link, or not the bytes expected), Unavailable.
+        """
+        if self._expected not in {None, self.sha256}:
+            raise unexpected(self.address.name, self._expected, self.sha256)
         sidecar = Sidecar(
             size=self._size, sha256=self._digest.hexdigest(), created_at=created_at, metadata=dict(metadata)
         )

@@ -1,6 +1,5 @@
 """Store the log of one run, in constant memory: the worker's own copy where there is one, else what its node has."""
 
-import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Literal
@@ -100,8 +99,8 @@ class LogKeeper:
             with suppress(NotFound, Damaged):
                 known = await self._blobs.stat(shelf.container, source)
                 if known.size == statement.log_bytes and known.sha256 in {"", statement.log_sha256}:
-                    body = self._checked(shelf, source, statement.log_sha256)
-                    return await self._write(run, name, body, "worker")
+                    body = self._blobs.read(shelf.container, source)
+                    return await self._write(run, name, body, "worker", sha256=statement.log_sha256)
         return None
 
     async def _places_of_copies(self, run: Run, attempt: int | None) -> list[tuple[Shelf, str]]:
@@ -116,14 +115,6 @@ class LogKeeper:
             return []
         shelf = result_shelf(self._tenant_key, submitted.retention)
         return [(shelf, shelf.blob(log)) for number, log in enumerate(plan.logs) if attempt in {None, number}]
-
-    async def _checked(self, shelf: Shelf, source: str, sha256: str) -> AsyncIterator[bytes]:
-        digest = hashlib.sha256()
-        async for chunk in self._blobs.read(shelf.container, source):
-            digest.update(chunk)
-            yield chunk
-        if digest.hexdigest() != sha256:
-            raise Damaged(f"stored log {source} is not what its worker states")
 
     async def _fetch(self, run: Run, name: str, statement: Statement | None) -> BlobInfo | str:
         why = ""
@@ -141,7 +132,9 @@ class LogKeeper:
             raise Unavailable(f"the log of pod {run.pod.name} could not be read: {why}")
         return f"its node does not answer: {why}"
 
-    async def _write(self, run: Run, name: str, body: AsyncIterator[bytes], source: Source) -> BlobInfo:
+    async def _write(
+        self, run: Run, name: str, body: AsyncIterator[bytes], source: Source, *, sha256: str | None = None
+    ) -> BlobInfo:
         blob = self._place.blob(name)
         described = {**metadata(run), "source": source, "running": str(int(run.running))}
         described |= about(self._place, self._record)
@@ -153,6 +146,7 @@ class LogKeeper:
                     stream,
                     metadata=described,
                     locked_until=locked_until(self._place, self._record),
+                    sha256=sha256,
                 )
         except AlreadyExists:
             stored = await self._blobs.stat(self._place.container, blob)
