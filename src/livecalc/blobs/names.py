@@ -79,6 +79,8 @@ def _is_segment(segment: str) -> bool:
 
 
 def _is_text(text: str) -> bool:
+    if text.isascii() and text.isprintable():  # as nearly all are
+        return len(text) <= _SEGMENT_BYTES and "\\" not in text and "%" not in text
     if any(char in "\\%" or unicodedata.category(char).startswith("C") for char in text):
         return False
     return len(text.encode()) <= _SEGMENT_BYTES

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
+from urllib.request import getproxies
 from xml.etree import ElementTree as ET
 
 from azure.core import AsyncPipelineClient
@@ -61,7 +62,10 @@ class Rest:
         self._url = url.partition("?")[0].rstrip("/")
         self._signer = signer
         self._now = now
-        transport = AioHttpTransport(connection_timeout=connect_seconds, read_timeout=read_seconds)
+        # With the environment's settings, each request looks for a proxy in a thread of its own.
+        transport = AioHttpTransport(
+            connection_timeout=connect_seconds, read_timeout=read_seconds, use_env_settings=bool(getproxies())
+        )
         self._client: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
             self._url, policies=[retry], transport=transport
         )

@@ -176,6 +176,9 @@ async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Cut a stream into blocks of one size; the last may be smaller, and an empty stream has none."""
     block = bytearray()
     async for chunk in body:
+        if not block and len(chunk) == BLOCK:  # as another blob is read: there is nothing to cut or to copy
+            yield chunk
+            continue
         rest = memoryview(chunk)
         while rest:
             room = BLOCK - len(block)

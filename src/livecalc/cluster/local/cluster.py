@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -128,11 +127,11 @@ class LocalCluster:
         self, namespace: str, pod: str, container: str = MAIN_CONTAINER, *, previous: bool = False, follow: bool = False
     ) -> AsyncIterator[bytes]:
         """As the port says."""
-        record = await self._read(lambda db: workloads.get_pod(db, namespace, pod))
         if container != MAIN_CONTAINER or previous:
+            await self._read(lambda db: workloads.get_pod(db, namespace, pod))
             instance = "previous instance of " if previous else ""
             raise NotFound(f"there is no {instance}container {container} in pod {pod} of namespace {namespace}")
-        reader, chunk = await self._open_log(record, follow=follow)
+        record, reader, chunk = await self._open_log(namespace, pod, follow=follow)
         try:
             if chunk:
                 yield chunk
@@ -146,17 +145,22 @@ class LocalCluster:
         finally:
             reader.close()
 
-    async def _open_log(self, record: PodRecord, *, follow: bool) -> tuple[LogReader, bytes]:
+    async def _open_log(self, namespace: str, pod: str, *, follow: bool) -> tuple[PodRecord, LogReader, bytes]:
         """Open a log, and read its first chunk: most have no other, and each hop to a thread costs more than a read."""
-        while True:
-            alive = record.phase == "Running" and await self._is_alive(record)
+
+        def begin(db: Connection) -> tuple[PodRecord, LogReader, bytes] | None:
+            record = workloads.get_pod(db, namespace, pod)
             try:
-                return await self._run(partial(begin_log, self._home.pod(record.uid).log, follow=follow))
-            except FileNotFoundError as error:
-                if not alive:
-                    raise NotFound(f"pod {record.name} of namespace {record.namespace} has no log") from error
+                return record, *begin_log(self._home.pod(record.uid).log, follow=follow)
+            except FileNotFoundError:
+                if record.phase == "Running" and record.alive:
+                    return None
+                raise NotFound(f"pod {pod} of namespace {namespace} has no log") from None
+
+        while (begun := await self._read(begin)) is None:  # noqa: ASYNC110  (another process starts it)
             # A node marks a pod as running before it starts it, so that no kill between the two can start it twice.
             await asyncio.sleep(_FOLLOW_SECONDS)
+        return begun
 
     async def annotate_pod(self, namespace: str, pod: str, annotations: Mapping[str, str]) -> None:
         """As the port says. Raises InvalidInput for what Kubernetes would not take."""
