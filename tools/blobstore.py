@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from ctypes import CDLL
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -21,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / ".cache/azurite"
 PROGRAM = PLACE / "node_modules/azurite/dist/src/blob/main.js"
 PORT = 10000
+_LIBC = CDLL(None)
+_PR_SET_PDEATHSIG = 1
 _LISTENS = "successfully listens"
 _START_SECONDS = 60
 _QUIET = ("--silent", "--disableTelemetry", "--skipApiVersionCheck")
@@ -42,7 +46,7 @@ def azurite(*options: str) -> Generator[str]:
     """Run one on a free port, with nothing in it, and stop it; yields its connection string."""
     with TemporaryDirectory(prefix="livecalc-azurite-") as folder:
         port = _free_port()
-        process = start(port, Path(folder), "--inMemoryPersistence", *options)
+        process = start(port, Path(folder), "--inMemoryPersistence", *options, tied=True)
         try:
             yield connection_string(port)
         finally:
@@ -50,8 +54,11 @@ def azurite(*options: str) -> Generator[str]:
             process.wait()
 
 
-def start(port: int, folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Start one, and wait until it listens. Raises SystemExit when it does not, or is not installed."""
+def start(port: int, folder: Path, *options: str, tied: bool = False) -> subprocess.Popen[bytes]:
+    """Start one, and wait until it listens; one that is `tied` dies with the thread that started it.
+
+    Raises SystemExit when it does not, or is not installed.
+    """
     if not PROGRAM.exists():
         raise SystemExit("Azurite is not installed here: make .cache/azurite")
     where = () if "--inMemoryPersistence" in options else ("--location", str(folder))
@@ -64,6 +71,7 @@ def start(port: int, folder: Path, *options: str) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=partial(_die_with, os.getpid()) if tied else None,  # noqa: PLW1509  (it takes no lock)
         )
     try:
         _wait(process, log, port)
@@ -72,6 +80,13 @@ def start(port: int, folder: Path, *options: str) -> subprocess.Popen[bytes]:
         process.wait()
         raise
     return process
+
+
+def _die_with(parent: int) -> None:
+    """In the new process: be killed when the parent ends, however it ends; a SIGTERM runs no `finally`."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _wait(process: subprocess.Popen[bytes], log: Path, port: int) -> None:

@@ -3,7 +3,9 @@
 import hashlib
 
 import httpx
+import pytest
 from support.bundles import bundle, model_files
+from support.site import Site
 
 
 def test_push_is_201_then_200(ana: httpx.Client, eve: httpx.Client) -> None:
@@ -52,3 +54,23 @@ def test_the_audit_record_holds(ana: httpx.Client, eve: httpx.Client) -> None:
     assert all(entry["tenant_id"] == "evil" for entry in eve.get("/v1/platform/audit").json())
     since = ana.get("/v1/platform/audit", params={"since": "2999-01-01T00:00:00Z"}).json()
     assert since == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("retention", "regulatory", "retention=regulatory cannot be had here: "),
+        ("name", "bell\a", "name 'bell\\x07' is not valid"),
+    ],
+)
+def test_a_submit_that_no_bundle_could_save_stores_none(site: Site, field: str, value: str, why: str) -> None:
+    data = bundle(model_files())
+    form = [("bucket_id", (None, "b1")), (field, (None, value)), ("bundle", ("x.zip", data, "application/zip"))]
+    with site.caller(tenant=f"hopeless-{field}") as caller:
+        answer = caller.post("/v1/jobs/submit", files=form)
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith(why)
+        assert caller.get(f"/v1/bundles/{hashlib.sha256(data).hexdigest()}").status_code == 404
+        operations = {entry["operation"] for entry in caller.get("/v1/platform/audit").json()}
+    # A promise that cannot be kept is on the record; a slip of the pen is not.
+    assert operations == ({"create-namespace"} if field == "retention" else set())

@@ -109,7 +109,7 @@ def test_followers_of_a_job_survive_a_restart(tmp_path: Path) -> None:
             broken.append(error.detail)
 
     with started(home) as first, first.http() as http, Client(http, target=first.url) as client:
-        handle = client.submit(write_bundle(tmp_path / "b.zip", WAITING), bucket="b1", partitions=1)
+        handle = client.submit(write_bundle(tmp_path / "b.zip", WAITING), bucket="b1", partitions=2)
         log, jobs = handle.logs(follow=True), client.watch(handle.job_id)
         assert any(b"the model began" in chunk for chunk in log)
         states.append(next(jobs).state)

@@ -387,3 +387,28 @@ async def test_writes_that_are_cancelled_leave_room_for_others(proxy: Proxy, sto
     async with asyncio.timeout(30):
         await asyncio.gather(*(store.write(box, f"after{number}", LARGE) for number in range(8)))
     assert await names(store, box) == [*(f"after{number}" for number in range(8)), "before"]
+
+
+async def test_bodies_that_stall_hold_up_large_writes_alone_until_one_is_given_up(store: AzureStore, box: str) -> None:
+    """As many as there is room for, each within a block. Who makes a body gives it up; the reaper has a deadline."""
+    begun: list[None] = []
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield LARGE
+        begun.append(None)
+        await asyncio.Event().wait()
+
+    stalls = [asyncio.create_task(store.write(box, f"stalled{number}", stalled())) for number in range(8)]
+    await eventually(lambda: asyncio.sleep(0, len(begun) == len(stalls)))
+    large = asyncio.create_task(store.write(box, "large", LARGE))
+    for number in range(8):
+        await store.write(box, f"small{number}", b"x")
+    assert await read_all(store, box, "small0") == b"x"
+    assert not large.done()
+    stalls[0].cancel()
+    async with asyncio.timeout(30):
+        await large
+    for stall in stalls:
+        stall.cancel()
+    await asyncio.wait(stalls)
+    assert await names(store, box) == ["large", *(f"small{number}" for number in range(8))]

@@ -250,7 +250,8 @@ class TestProtection:
                 await store.lock(name, "a", LATER)
             why = await store.protection(name)
             assert why is not None
-            assert "has no version-level immutability" in why
+            assert "is Azurite, which takes locks and keeps none" in why
+            assert await store.protection(f"{name}-missing") == why.replace(name, f"{name}-missing")
             await store.delete(name, "a")
 
     async def test_azurite_is_refused_even_if_it_said_that_the_container_protects(

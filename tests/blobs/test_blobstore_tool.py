@@ -68,6 +68,27 @@ def test_a_signal_while_the_command_runs(
     assert ended(started[0], tmp_path) == (128 + number, "")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_store_of_a_test_session_ends_with_it(
+    tmp_path: Path, started: list[subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    """Python dies of a SIGTERM at once, and runs no fixture's end."""
+    session = "import blobstore, time\nwith blobstore.azurite():\n print('up', flush=True)\n time.sleep(1000)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", session],
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(TOOL).parent)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    started.append(process)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    process.stdout.close()
+    process.send_signal(number)
+    process.wait()
+    until(lambda: processes_with(str(tmp_path)) == [])
+
+
 def test_the_commands_own_code_is_returned(tmp_path: Path, started: list[subprocess.Popen[str]]) -> None:
     started.append(begin(tmp_path, "sh", "-c", 'test -n "$AZURE_BLOB_CONNECTION_STRING" && exit 7'))
     assert ended(started[0], tmp_path) == (7, "")

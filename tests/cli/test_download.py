@@ -11,7 +11,7 @@ import pytest
 from support.site import BASE, Site, open_site
 
 from livecalc.blobs.directory import DirectoryStore
-from livecalc.cli.archive import Found, find, log_name, read_log
+from livecalc.cli.archive import Found, check, find, log_name, read_log
 from livecalc.cli.download import PART, Fetched, fetch
 from livecalc.cli.views.archives import tell_fetched
 from livecalc.client import Client
@@ -137,6 +137,15 @@ def changed(found: Found, blobs: dict[str, bytes]) -> Found:
 
 def files(target: Path) -> set[str]:
     return {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
+
+
+def test_showing_an_archive_does_not_walk_the_audit_chain(client: Client, found: Found) -> None:
+    # This one lies in the store without any reap.
+    whole = client.verify_archive(found.bucket_id, found.timestamp).differences
+    assert [each for each in whole if "audit" in each]
+    in_passing = check(client, found)
+    assert in_passing is not None
+    assert in_passing.differences == [each for each in whole if "audit" not in each]
 
 
 def test_everything_is_fetched_once(client: Client, found: Found, line: Line, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Wire values as text, against literal expectations."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+import pytest
 
 from livecalc.cli.views.audit import list_audit
 from livecalc.cli.views.jobs import list_jobs, show_job, summary
@@ -244,7 +246,7 @@ def test_a_damaged_original_says_so_and_no_more() -> None:
     assert explain(damaged) == message
 
 
-def test_audit_records_are_listed() -> None:
+def audit_entry(**fields: Any) -> AuditEntry:
     entry = AuditEntry(
         sequence=7,
         previous="0" * 64,
@@ -260,7 +262,35 @@ def test_audit_records_are_listed() -> None:
         request_id="r-1",
         detail={"job_id": "j-01jdx4m8k3q7"},
     )
-    assert list_audit([entry]).splitlines() == [
-        "SEQ  TIME                  USER  OPERATION  PHASE    RESULT  BUCKET  DETAIL",
-        "  7  2026-01-25 01:00:02Z  ana   submit     outcome  ok      q4      job_id=j-01jdx4m8k3q7",
-    ]
+    return msgspec.structs.replace(entry, **fields)
+
+
+def test_audit_records_are_listed() -> None:
+    refused = audit_entry(sequence=6, result="bucket q4 is finalized", detail={"labels": {}})
+    assert list_audit([audit_entry(), refused, audit_entry(sequence=5, phase="intent", result=None, detail={})]) == (
+        "SEQ  TIME                  USER  OPERATION  PHASE    RESULT  BUCKET  DETAIL\n"
+        "  7  2026-01-25 01:00:02Z  ana   submit     outcome  ok      q4      job_id=j-01jdx4m8k3q7\n"
+        "  6  2026-01-25 01:00:02Z  ana   submit     outcome  failed  q4      bucket q4 is finalized\n"
+        "  5  2026-01-25 01:00:02Z  ana   submit     intent   -       q4      -"
+    )
+
+
+@pytest.mark.parametrize(
+    ("detail", "shown"),
+    [
+        ({"name": None, "labels": {}, "volumes_left": [], "note": ""}, "-"),
+        (
+            {"manifest_sha256": HASH, "model_bundle_hash": HASH},
+            f"manifest_sha256={HASH[:12]}; model_bundle_hash={HASH[:12]}",
+        ),
+        ({"match": True, "force": False}, "force=no; match=yes"),
+        ({"labels": {"basis": "best", "date": "2025"}, "name": "run 7"}, "labels=basis=best, date=2025; name=run 7"),
+        ({"jobs": ["j-1", "j-2"], "bytes": 1234567, "seconds": 0.41}, "bytes=1,234,567; jobs=j-1, j-2; seconds=0.41"),
+        (
+            {"reason": "a reason longer than any column, to its end"},
+            "reason=a reason longer than any column, to its end",
+        ),
+    ],
+)
+def test_details_are_what_an_auditor_reads(detail: dict[str, Any], shown: str) -> None:
+    assert list_audit([audit_entry(detail=detail)]).splitlines()[1].endswith(f"  q4      {shown}")

@@ -1,9 +1,11 @@
-"""Every cluster that must pass the suite in `cluster/`. Another adapter joins by a harness of its own."""
+"""Every cluster that must pass the suite in `cluster/`: the local one, or the one that LIVECALC_TEST_KUBECONFIG names."""
 
+import asyncio
 import fcntl
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol, TypedDict, TypeVar, Unpack
 from uuid import uuid4
@@ -48,10 +50,6 @@ class Harness(Protocol):
         """Remove a volume that outlived its claim."""
         ...
 
-    def close(self) -> None:
-        """Stop what the harness started, and wait until it has stopped."""
-        ...
-
 
 BRISK = NodeSettings(grace_seconds=0.5, linger_seconds=0.2)
 
@@ -89,7 +87,21 @@ class LocalHarness:
         wait_for_node_to_leave(self.root)
 
 
-ADAPTERS: dict[str, Callable[[Path], Harness]] = {"local": LocalHarness}
+ADAPTERS = ("kubernetes",) if os.environ.get("LIVECALC_TEST_KUBECONFIG") else ("local",)
+
+
+@asynccontextmanager
+async def open_harness(adapter: str, folder: Path) -> AsyncGenerator[Harness, None]:
+    """Open a cluster; what was started for it has stopped when it is closed."""
+    if adapter == "kubernetes":
+        from contracts.kubernetes_harness import open_kubernetes_harness
+
+        async with open_kubernetes_harness() as harness:
+            yield harness
+        return
+    local = LocalHarness(folder)
+    yield local
+    await asyncio.to_thread(local.close)
 
 
 def wait_for_node_to_leave(root: Path, within: float = 20.0) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from livecalc.blobs.names import check_blob
 from livecalc.blobs.port import BlobStore, GrantClient, Verb, read_all
+from livecalc.blobs.streams import closing
 from livecalc.domain.errors import AlreadyExists, Damaged, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -240,12 +241,19 @@ class TestReading:
             with pytest.raises(NotFound, match="'a/b'"):
                 await store.delete(missing, "a/b")
 
-    async def test_a_reader_that_stops_early(self, store: BlobStore, box: str) -> None:
-        await store.write(box, "a", b"x" * 3 * MIB)
-        stream = store.read(box, "a")
-        assert (await anext(stream)).startswith(b"xxx")
-        await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-        assert len(await read_all(store, box, "a")) == 3 * MIB
+    async def test_readers_that_stop_early_let_go_of_what_they_opened(self, store: BlobStore, box: str) -> None:
+        await store.write(box, "a", b"x" * 9 * MIB)
+
+        async def begin() -> None:
+            async with closing(store.read(box, "a")) as stream:
+                assert (await anext(stream)).startswith(b"xxx")
+
+        await begin()
+        before = open_files()
+        for _ in range(20):
+            await begin()
+            assert open_files() <= before
+        assert len(await read_all(store, box, "a")) == 9 * MIB
 
 
 class TestListing:
@@ -540,6 +548,10 @@ class TestLocks:
 async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def replaced(path: Path, content: bytes) -> Path:

@@ -155,9 +155,10 @@ async def test_following_a_log_ends_with_the_job(platform: Platform, tmp_path: P
     )
     with anyio.fail_after(30):
         log = b"".join([chunk async for chunk in platform.jobs.logs(ANA, submitted.job_id, follow=True)])
-    assert log.count(b"==> ") == 2
-    assert b"computing 0\n" in log
-    assert b"computing 8\n" in log
+    assert {line.partition(b"] ")[0][:-6].decode() for line in log.splitlines()} == {
+        f"[{submitted.job_id}-{index}" for index in range(2)
+    }
+    assert log.count(b"] computing 0\n") == log.count(b"] computing 8\n") == 1
 
 
 LOUD = """

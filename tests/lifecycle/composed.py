@@ -9,9 +9,9 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from livecalc.blobs.streams import closing
 from livecalc.cluster.port import MAIN_CONTAINER, Cluster, ContainerRecord, PodRecord
 from livecalc.domain.errors import NotFound
-from livecalc.lifecycle.streams import closing
 
 Kind = Literal["main", "init", "sidecar", "ephemeral"]
 

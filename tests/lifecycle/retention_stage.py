@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+import msgspec
 from lifecycle.stage import ANA, Stage, utc_now
 from msgspec import Struct
 
 from livecalc.audit.log import AuditLog
-from livecalc.blobs.port import BlobStore, read_all
+from livecalc.blobs.port import BlobInfo, BlobStore, read_all
 from livecalc.cluster.port import Cluster
 from livecalc.domain.violations import ANNOTATION
 from livecalc.lifecycle.archive.index import ViolationIndex
@@ -35,6 +36,23 @@ class _Later:
 
     async def now(self) -> datetime:
         return await self._cluster.now() + self._ahead
+
+
+class _LaterStore:
+    """A store whose clock is ahead, as marks show it."""
+
+    def __init__(self, blobs: BlobStore, ahead: timedelta) -> None:
+        self._blobs = blobs
+        self._ahead = ahead
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._blobs, name)
+
+    async def stat(self, container: str, name: str) -> BlobInfo:
+        info = await self._blobs.stat(container, name)
+        if not name.startswith("retention/"):
+            return info
+        return msgspec.structs.replace(info, created_at=info.created_at + self._ahead)
 
 
 class Keeper(Struct, frozen=True):
@@ -69,12 +87,16 @@ def keeper(  # noqa: PLR0913  (everything that a test turns)
     holder: str = "keeper-1",
     blobs: BlobStore | None = None,
     skew: timedelta = timedelta(0),
+    store_ahead: timedelta | None = None,
     cluster: Cluster | None = None,
     policy: RetentionPolicy | None = None,
 ) -> Keeper:
-    """Retention in so many days; `skew` is how far its own clock is ahead of the cluster's."""
+    """Retention in so many days; `skew` is how far its own clock is ahead of the cluster's.
+
+    The store's clock is turned with them, unless `store_ahead` says otherwise.
+    """
     ahead = timedelta(days=days)
-    store = blobs or stage.blobs
+    store = cast("BlobStore", _LaterStore(blobs or stage.blobs, ahead if store_ahead is None else store_ahead))
     later = cast("Cluster", _Later(cluster or stage.cluster, ahead))
     audit = AuditLog(store, now=lambda: utc_now() + ahead)
     curator = Curator(

@@ -130,10 +130,16 @@ class Stage:
         return pod
 
     async def job(
-        self, namespace: NamespaceRecord, job_id: str, script: str, *, logs: Mapping[str, bytes] | None = None
+        self,
+        namespace: NamespaceRecord,
+        job_id: str,
+        script: str,
+        *,
+        logs: Mapping[str, bytes] | None = None,
+        log_limit: int | None = None,
     ) -> SubmittedRecord:
         """Record and start a job of one partition, with the log blobs that its worker would have stored."""
-        submitted = submitted_record(namespace, job_id)
+        submitted = msgspec.structs.replace(submitted_record(namespace, job_id), log_limit=log_limit)
         await self.book.open_job(namespace.tenant_key, submitted)
         for name, content in (logs or {}).items():
             await self.blobs.write(paths.results_container(namespace.tenant_key), name, content)

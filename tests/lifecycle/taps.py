@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from livecalc.lifecycle.streams import closing
+from livecalc.blobs.streams import closing
 
 T = TypeVar("T")
 Hook = Callable[[str, tuple[Any, ...]], None]

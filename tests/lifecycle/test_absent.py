@@ -9,7 +9,10 @@ from lifecycle.test_runs import container, pod
 from livecalc.cluster.port import EventRecord, PodRecord, Termination
 from livecalc.domain.jobs import JOB_LABEL
 from livecalc.domain.tasks import Statement
-from livecalc.lifecycle.archive.absent import absent_pods, is_absent, silent_indexes, unclaimed_copies, with_copies
+from livecalc.lifecycle.archive.absent import absent_pods, is_absent
+from livecalc.lifecycle.archive.copies import Kept, silent_indexes, unclaimed_copies, with_copies
+from livecalc.lifecycle.archive.manifest import ContainerLog
+from livecalc.lifecycle.archive.runs import runs_of
 from livecalc.records.model import PartitionPlan, SubmittedRecord
 
 NOW = datetime(2026, 1, 25, 1, tzinfo=UTC)
@@ -59,6 +62,14 @@ def ours(name: str, index: int, statement: Statement | None = None) -> PodRecord
     return pod(name, container("main", terminated=end), labels={JOB_LABEL: JOB}, index=index)
 
 
+def kept(name: str, index: int, statement: Statement | None = None, **log: object) -> Kept:
+    """A pod of ours and what the archive has of it: the worker's copy when it states one."""
+    source = "node" if statement is None else "worker"
+    of_log = {"state": "unknown" if statement is None else "complete", "source": source, **log}
+    [run] = runs_of(ours(name, index, statement))
+    return run, ContainerLog(name="main", kind="main", **of_log)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "told",
     [event(f"Pod/{JOB}-1-abcde", "Started"), event(f"Job/{JOB}", f"Created pod: {JOB}-1-abcde")],
@@ -91,18 +102,28 @@ def test_of_each_retry_that_is_gone_there_is_a_record() -> None:
 
 
 def test_copies_that_a_listed_pod_states_are_its_own() -> None:
-    stated = ours("w", 0, Statement(state="succeeded", log_attempt=1))
+    stated = kept("w", 0, Statement(state="succeeded", log_attempt=1))
     stored = {*names(0), *names(1)[:1]}
     assert unclaimed_copies(job(2), stored, [stated]) == {0: {0: names(0)[0]}, 1: {0: names(1)[0]}}
     assert unclaimed_copies(job(1), set(), [stated]) == {0: {}}
 
 
+def test_a_copy_that_its_pod_states_and_that_the_archive_could_not_take_is_its_own_if_nothing_is_missing() -> None:
+    statement = Statement(state="succeeded", log_attempt=1)
+    stored = {*names(0)}
+    whole, cut = (kept("w", 0, statement, source="node", state=state) for state in ("complete", "truncated"))
+    assert unclaimed_copies(job(), stored, [whole]) == {0: {0: names(0)[0]}}
+    assert unclaimed_copies(job(), stored, [cut]) == {0: dict(enumerate(names(0)))}
+    assert (silent_indexes(job(), [whole]), silent_indexes(job(), [cut])) == (set(), {0})
+
+
 def test_a_copy_that_may_be_of_a_listed_pod_too_stands_alone() -> None:
-    killed = ours(f"{JOB}-0-bbbbb", 0)
-    assert silent_indexes(job(), [killed, ours("w", 1, Statement(state="succeeded", log_attempt=0))]) == {0}
-    absent = absent_pods("n", [killed], [event(f"Pod/{JOB}-0-aaaaa")], [job()])
+    killed = kept(f"{JOB}-0-bbbbb", 0)
+    assert silent_indexes(job(), [killed, kept("w", 1, Statement(state="succeeded", log_attempt=0))]) == {0}
+    assert silent_indexes(job(), [kept("never started", 0, source="none", state="complete")]) == set()
+    absent = absent_pods("n", [killed[0].pod], [event(f"Pod/{JOB}-0-aaaaa")], [job()])
     assert [
-        (each.name.removeprefix(f"{JOB}-"), source) for each, source in with_copies(absent, {0: {0: "x"}}, {0})
+        (each.name.removeprefix(f"{JOB}-"), source) for each, source in with_copies(job(), absent, {0: {0: "x"}}, {0})
     ] == [
         ("0-aaaaa", ""),
         ("0-attempt-0", "x"),
@@ -113,7 +134,7 @@ def test_one_copy_of_one_pod_is_given_to_it_and_others_stand_alone() -> None:
     gone = [event(f"Pod/{JOB}-0-aaaaa"), event(f"Pod/{JOB}-1-bbbbb"), event(f"Pod/{JOB}-1-ccccc")]
     absent = absent_pods("n", [], gone, [job(4)])
     copies = {0: {1: "zero"}, 1: {0: "one"}, 2: {0: "two", 1: "three"}}
-    assert [(each.name.removeprefix(f"{JOB}-"), source) for each, source in with_copies(absent, copies)] == [
+    assert [(each.name.removeprefix(f"{JOB}-"), source) for each, source in with_copies(job(4), absent, copies)] == [
         ("0-aaaaa", "zero"),
         ("1-attempt-0", "one"),
         ("1-bbbbb", ""),

@@ -240,7 +240,7 @@ async def test_the_records_of_jobs_and_the_versions_are_in_the_archive(stage: St
     assert records.finished == await stage.book.finished("acme", records.submitted)
     assert records.finished is not None
     assert pod in (records.finished.error or "")
-    assert set(manifest.versions) == {"livecalc", "python", "cluster"}
+    assert set(manifest.versions) == {"livecalc", "python", "numpy", "pyarrow", "cluster"}
     assert manifest.versions["cluster"] == f"local, livecalc {manifest.versions['livecalc']}"
     assert (manifest.reason, manifest.reaped_by) == ("requested by ana", "ana")
 

@@ -1,11 +1,16 @@
 """Reading archives: lists, manifests, blobs, and a check that finds every difference."""
 
+import tracemalloc
+
 import msgspec
 import pytest
 from contracts.blob_adapters import ADAPTERS
 from lifecycle.stage import ANA, BOB, Stage
+from lifecycle.taps import tap
+from support.stores import flip
 
 from livecalc.domain.errors import InvalidInput, NotFound
+from livecalc.lifecycle.archive.manifest import Manifest, encode
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("store", ADAPTERS, indirect=True)]
 
@@ -33,6 +38,40 @@ async def test_archives_are_listed_by_bucket_and_tenant(stage: Stage) -> None:
     assert archive.bytes > len("one two three")
     with pytest.raises(NotFound, match="has no archive"):
         await diagnostics.latest(ANA, "never")
+
+
+async def test_the_newest_is_found_by_its_manifest_alone(stage: Stage) -> None:
+    first = await archived(stage)
+    second = await archived(stage)
+    reads: list[str] = []
+
+    def count(call: str, arguments: tuple[object, ...]) -> None:
+        if call == "read":
+            reads.append(str(arguments[1]))
+
+    seen = stage.with_parts(blobs=tap(stage.blobs, count)).diagnostics
+    assert (await seen.latest(ANA, "b")).timestamp == second
+    assert reads == [f"b/{second}/manifest.json"]
+    await stage.hands.change("diagnostics-acme", f"b/{second}/manifest.json", flip(0))
+    assert (await seen.latest(ANA, "b")).timestamp == first
+
+
+async def test_many_archives_are_listed_in_little_memory(stage: Stage) -> None:
+    sample = await stage.diagnostics.manifest(ANA, "b", await archived(stage))
+    large = msgspec.json.decode(sample, type=Manifest)
+    large = msgspec.structs.replace(large, pods=[*large.pods] * 1000)
+    for number in range(60):
+        manifest = msgspec.structs.replace(large, bucket_id="c", timestamp=f"20260101-0000{number:02}")
+        await stage.blobs.write("diagnostics-acme", f"c/{manifest.timestamp}/manifest.json", encode(manifest))
+    size = len(encode(large))
+    tracemalloc.start()
+    try:
+        assert len(await stage.diagnostics.list_archives(ANA, "c")) == 60
+        assert len(await stage.diagnostics.audit_heads(ANA)) == 61
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * size, f"{peak:,} bytes, and a manifest has {size:,}"
 
 
 async def test_blobs_are_read_whole_or_in_parts_by_their_tenant(stage: Stage) -> None:

@@ -315,3 +315,30 @@ async def test_a_waived_archive_is_indexed_too(stage: Stage) -> None:
     assert await archives_of(stage) == [f"q4/{manifest.timestamp}"] * 2
     assert (await stage.diagnostics.reindex(ANA, check=True, request_id="r")).right == 1
     assert (await stage.diagnostics.verify(ANA, "q4", manifest.timestamp)).differences == []
+
+
+@pytest.mark.parametrize("folder", ["violations/", "violations-by-bucket/"])
+async def test_an_entry_that_is_edited_or_dropped_is_named(stage: Stage, folder: str) -> None:
+    await indexed(stage, "b/20260101-000000", said("w", at(1), ONE))
+    [name] = await entries(stage, folder)
+    content = await read_all(stage.blobs, CONTAINER, name)
+    for position in (0, len(content) // 2, -1):
+        await stage.hands.change(CONTAINER, name, flip(position))
+        found = await stage.diagnostics.reindex(ANA, check=True, request_id="r")
+        assert (found.wrong, found.differences) == (1, ["b/20260101-000000 is not what its archive says"])
+        await stage.hands.change(CONTAINER, name, flip(position))
+    await stage.blobs.delete(CONTAINER, name)
+    found = await stage.diagnostics.reindex(ANA, check=True, request_id="r")
+    assert (found.missing, found.differences) == (1, ["b/20260101-000000 is missing"])
+
+
+@pytest.mark.parametrize(
+    "folder", ["b/notes", "b/20260101-000000/logs", "B/20260101-000000", "b/20260101-0000000", "b/20260101-000000-x"]
+)
+async def test_what_is_no_archive_is_none_here_either(stage: Stage, folder: str) -> None:
+    await make_archive(stage, folder, said("w", at(1), ONE))
+    folders = await list_folders(stage.blobs, "diagnostics", "acme")
+    assert folders.archives == []
+    assert sum(stray.count for stray in folders.strays) == 2
+    found = await stage.diagnostics.reindex(ANA, check=True, request_id="r")
+    assert (found.archives, found.differences) == (0, [])

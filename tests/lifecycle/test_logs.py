@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from contracts.blob_adapters import ADAPTERS
+from lifecycle.composed import Composed
 from lifecycle.stage import ANA, Stage, template
 
 from livecalc.cluster.port import PodRecord
@@ -113,6 +114,35 @@ async def test_a_log_is_complete_only_if_it_is_what_the_worker_states(stage: Sta
     assert 0 < rotated.bytes < len(LARGE)
     [(pod, path)] = await stage.diagnostics.logs_of_job(ANA, "b", "j-copy00000000")
     assert (pod, await stage.blob(path)) == (log_of(manifest, "j-copy00000000").blob[5:-4], LARGE)  # type: ignore[index]
+
+
+async def test_a_copy_that_is_larger_than_a_worker_may_store_is_not_taken(stage: Stage) -> None:
+    """On Azure a grant has no limit, and a worker is not to be trusted with one."""
+    record = await stage.namespace("b")
+    just = {paths.log("j-justright000", 0, 0, "nonce"): LARGE}
+    await stage.job(record, "j-justright000", ending("true", stated(LARGE)), logs=just, log_limit=len(LARGE))
+    over = {paths.log("j-toolarge0000", 0, 0, "nonce"): LARGE}
+    await stage.job(record, "j-toolarge0000", ending("echo words", stated(LARGE)), logs=over, log_limit=len(LARGE) - 1)
+    await stage.ended(record.name)
+    manifest = await reaped(stage, "b")
+    assert log_of(manifest, "j-justright000").state == "complete"
+    log = log_of(manifest, "j-toolarge0000")
+    assert (log.state, log.source, log.bytes) == ("truncated", "node", len(b"words\n"))
+    most = (
+        f"its worker stored {len(LARGE):,} bytes as its log, and {len(LARGE) - 1:,} are the most: they were not taken"
+    )
+    assert log.note.startswith(f"{most}; rotated; ")
+
+
+async def test_nor_is_one_of_a_pod_that_is_gone(stage: Stage) -> None:
+    record = await stage.namespace("b")
+    over = {paths.log("j-apex00000000", 0, 0, "nonce"): LARGE}
+    await stage.job(record, "j-apex00000000", "true", logs=over, log_limit=len(LARGE) - 1)
+    [pod] = await stage.ended(record.name)
+    manifest = await reaped(stage.with_parts(cluster=Composed(stage.cluster, hidden=frozenset({pod.name})).port()), "b")
+    log = log_of(manifest, "j-apex00000000")
+    assert (log.state, log.blob) == ("lost", None)
+    assert log.note.endswith("are the most: they were not taken")
 
 
 async def test_logs_of_any_size_pass_in_constant_memory(stage: Stage) -> None:

@@ -194,8 +194,8 @@ async def test_reaping_on_request(stage: Stage) -> None:
     assert await stage.is_gone(record.name)
     records = await stage.audited(operation="reap")
     assert [(each.user_id, each.request_id, each.phase) for each in records] == [
-        ("ana", "3", "intent"),
-        ("ana", "3", "outcome"),
+        ("ana", f"3-{record.uid}", "intent"),
+        ("ana", f"3-{record.uid}", "outcome"),
     ]
     cancelled = await stage.audited(operation="cancel")
     assert [each.detail["jobs"] for each in cancelled] == [["j-awake0000000"]] * 2
@@ -237,7 +237,7 @@ async def test_a_failed_reap_is_an_answer(stage: Stage) -> None:
     # It was given back, so that nobody has to wait for a timeout.
     answer = await stage.manager("api-2").reap_namespace(ANA, record.name, bucket_id="q4", force=False, request_id="2")
     assert answer.success
-    assert [each.request_id for each in await stage.audited(operation="reap")] == ["1", "1"]
+    assert [each.request_id for each in await stage.audited(operation="reap")] == [f"1-{record.uid}"] * 2
 
 
 async def test_recomputations_leave_nothing(stage: Stage) -> None:

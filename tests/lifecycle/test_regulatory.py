@@ -9,6 +9,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from azure.storage.blob.aio import BlobServiceClient
+from contracts.blob_adapters import ADAPTERS
 from lifecycle.stage import submitted_record
 from support.platforms import STEADY, pack_model, platform_at
 from support.protecting import Protecting, protecting
@@ -249,6 +250,27 @@ async def test_a_namespace_stays_while_a_blob_of_its_archive_is_not_locked(desk:
     assert await desk.manifest() == manifest
 
 
+async def test_a_lock_that_is_missing_or_too_short_is_a_difference(desk: Desk, proxy: Protecting) -> None:
+    await desk.run(await desk.push())
+    assert (await desk.sweep()).successful == 1
+    manifest = await desk.manifest()
+
+    async def differences() -> list[str]:
+        return (await desk.platform.diagnostics.verify(desk.ana, "q4", manifest.timestamp)).differences
+
+    assert await differences() == []
+    folder = f"{desk.container}/archives/{manifest_path(manifest)}"
+    del proxy.locks[f"{folder}/pods.json"]
+    proxy.locks[f"{folder}/manifest.json"] = "Mon, 26 Nov 2029 00:00:00 GMT"
+    assert await differences() == [
+        f"manifest.json is locked until 2029-11-26T00:00:00Z, and not until {manifest.retain_until}",
+        f"pods.json is not locked: whoever has the right can delete it before {manifest.retain_until}",
+    ]
+    # A policy that can be taken back protects nothing.
+    proxy.mode = "unlocked"
+    assert len(await differences()) == len(manifest.blobs) + 1
+
+
 async def test_a_namespace_stays_while_a_result_of_it_is_not_locked(desk: Desk, proxy: Protecting) -> None:
     job = await desk.run(await desk.push())
     proxy.forgets = lambda path: "/partitions/" in path
@@ -296,11 +318,28 @@ class TestRefused:
 
     async def test_by_azurite(self, azurite: str, ana: Principal, tmp_path: Path) -> None:
         async with platform_at(tmp_path / "home", AZURE_BLOB_CONNECTION_STRING=azurite) as platform:
-            assert "an operator makes it" in await self.submit(platform, ana, tmp_path)
+            why = await self.submit(platform, ana, tmp_path)
+            assert "is Azurite, which takes locks and keeps none: use a storage account of Azure" in why
+            assert "az " not in why
             assert await platform.blobs.list_containers(f"regulatory-{ana.tenant_key}") == []
             async with BlobServiceClient.from_connection_string(azurite) as service:
                 await service.get_container_client(f"regulatory-{ana.tenant_key}").create_container()
-            assert "has no version-level immutability" in await self.submit(platform, ana, tmp_path)
+            assert await self.submit(platform, ana, tmp_path) == why
+
+    @pytest.mark.parametrize("adapter", ADAPTERS)
+    async def test_it_is_on_the_record(
+        self, adapter: str, request: pytest.FixtureRequest, ana: Principal, tmp_path: Path
+    ) -> None:
+        azure = {"AZURE_BLOB_CONNECTION_STRING": request.getfixturevalue("azurite")} if adapter == "azure" else {}
+        async with platform_at(tmp_path / "home", **azure) as platform:
+            with pytest.raises(InvalidInput) as refused:
+                await platform.namespaces.create_namespace(
+                    ana, "q4", retention=Retention.REGULATORY, request_id="create"
+                )
+            outcome, intent = await platform.audit.read(ana.tenant_id)
+        assert (intent.operation, intent.phase, intent.bucket_id) == ("create-namespace", "intent", "q4")
+        assert intent.detail == outcome.detail == {"retention": "regulatory"}
+        assert (outcome.phase, outcome.result) == ("outcome", refused.value.detail)
 
     async def test_by_a_store_whose_policies_can_be_taken_back(
         self, platform: Platform, proxy: Protecting, ana: Principal, tmp_path: Path

@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from livecalc.lifecycle.archive.places import Place
+from livecalc.lifecycle.retention.decision import Delete, Keep
 from livecalc.lifecycle.retention.marks import Mark, Target
-from livecalc.lifecycle.retention.plan import Delete, Keep, RetentionPlan, plan_retention
+from livecalc.lifecycle.retention.plan import RetentionPlan, plan_retention
 from livecalc.lifecycle.retention.seen import ArchiveSeen, BundleSeen, JobSeen, Stored, TenantSeen
 from livecalc.wire.retention import Hold
 
@@ -36,9 +38,10 @@ archives = st.builds(
     ArchiveSeen,
     place=st.sampled_from([place(f"{bucket}/2026010{day}-000000") for bucket in BUCKETS for day in (1, 2, 3)]),
     stored=stored,
-    kept_until=st.none() | dates,
+    kept_until=dates,
     has_manifest=st.booleans(),
     jobs=st.none() | st.frozensets(st.sampled_from(JOBS), max_size=2),
+    bundles=st.frozensets(st.sampled_from(BUNDLES), max_size=1),
     unknown=unknown,
 )
 jobs = st.builds(
@@ -46,11 +49,11 @@ jobs = st.builds(
     job_id=st.sampled_from(JOBS),
     bucket_id=st.sampled_from([*BUCKETS, ""]),
     stored=stored,
-    kept_until=st.none() | dates,
+    kept_until=dates,
     model_bundle_hash=st.none() | st.sampled_from(BUNDLES),
     unknown=unknown,
 )
-bundles = st.builds(BundleSeen, model_bundle_hash=st.sampled_from(BUNDLES), stored=stored, kept_until=st.none() | dates)
+bundles = st.builds(BundleSeen, model_bundle_hash=st.sampled_from(BUNDLES), stored=stored, kept_until=dates)
 holds = st.builds(
     Hold,
     bucket_id=st.sampled_from(BUCKETS),
@@ -84,12 +87,11 @@ def gone(plan: RetentionPlan) -> set[str]:
 
 @given(tenant(), st.integers(0, 4))
 def test_nothing_goes_that_must_stay(seen: TenantSeen, limit: int) -> None:
-    plan = plan_retention([seen], NOW, max_archives=limit)
+    plan = plan_retention([seen], NOW, max_deletions=limit)
     assert [entry.seen for entry in plan.entries] == [*seen.archives, *seen.jobs, *seen.bundles]
     deleted = gone(plan)
     for entry in plan.due:
         own = entry.seen
-        assert own.kept_until is not None, "a date that is not known is not past"
         assert own.kept_until < NOW
         assert not own.stored.legal_hold
         assert own.stored.locked_until is None or own.stored.locked_until < NOW
@@ -106,17 +108,25 @@ def test_nothing_goes_that_must_stay(seen: TenantSeen, limit: int) -> None:
             assert archive.jobs is None or job.job_id not in archive.jobs
     for job in (each for each in seen.jobs if each.key not in deleted):
         assert f"bundles/{job.model_bundle_hash}" not in deleted
-        assert not job.unknown or not any(key.startswith("bundles/") for key in deleted)
-    archived = [each for each in seen.archives if each.key in deleted]
-    assert len(archived) <= limit
-    for archive in archived:
+        assert job.model_bundle_hash is not None or not any(key.startswith("bundles/") for key in deleted)
+    for archive in kept_archives:
+        assert not any(f"bundles/{each}" in deleted for each in archive.bundles)
+    for kind in (seen.archives, seen.jobs, seen.bundles):
+        assert len([each for each in kind if each.key in deleted]) <= limit
+    for archive in (each for each in seen.archives if each.key in deleted):
         assert archive.path not in seen.claimed
-        assert not any(hold.covers(archive.path) for hold in seen.holds)
+        assert not any(holds_it(seen, hold, archive.path) for hold in seen.holds)
+
+
+def holds_it(seen: TenantSeen, hold: Hold, path: str) -> bool:
+    """A hold on an archive that is not to be seen holds its bucket."""
+    there = hold.timestamp is None or any(hold.covers(each.path) for each in seen.archives)
+    return hold.covers(path) if there else path.startswith(f"{hold.bucket_id}/")
 
 
 @given(tenant(), st.sampled_from([timedelta(minutes=6), -timedelta(minutes=6), timedelta(0)]))
 def test_nothing_goes_in_an_uncertain_run(seen: TenantSeen, skew: timedelta) -> None:
-    plan = plan_retention([seen], NOW, max_archives=9, skew=skew, complete=bool(skew))
+    plan = plan_retention([seen], NOW, max_deletions=9, skew=skew, complete=bool(skew))
     assert plan.due == []
     assert plan.begun == ()
     assert plan.problems
@@ -124,26 +134,25 @@ def test_nothing_goes_in_an_uncertain_run(seen: TenantSeen, skew: timedelta) -> 
 
 @given(tenant(), tenant("u"))
 def test_tenants_are_decided_on_apart(one: TenantSeen, other: TenantSeen) -> None:
-    both = plan_retention([one, other], NOW, max_archives=99)
-    alone = [plan_retention([each], NOW, max_archives=99) for each in (one, other)]
+    both = plan_retention([one, other], NOW, max_deletions=99)
+    alone = [plan_retention([each], NOW, max_deletions=99) for each in (one, other)]
     assert both.entries == alone[0].entries + alone[1].entries
 
 
 @given(tenant())
 def test_what_stays_is_what_something_stands_against(seen: TenantSeen) -> None:
-    plan = plan_retention([seen], NOW, max_archives=99)
+    plan = plan_retention([seen], NOW, max_deletions=99)
     for entry in plan.entries:
         own = entry.seen
         if not isinstance(own, ArchiveSeen) or isinstance(entry.decision, Delete):
             continue
         stands = (
             own.unknown
-            or own.kept_until is None
             or own.kept_until >= NOW
             or own.path in seen.claimed
             or own.stored.legal_hold
             or (own.stored.locked_until is not None and own.stored.locked_until >= NOW)
-            or any(hold.covers(own.path) for hold in seen.holds)
+            or any(holds_it(seen, hold, own.path) for hold in seen.holds)
             or seen.tenant_id is None
         )
         assert stands, entry.decision
@@ -159,25 +168,95 @@ def archive(day: int, *, until: datetime) -> ArchiveSeen:
     )
 
 
+def job(number: int, *, until: datetime, bundle: str | None = BUNDLES[0]) -> JobSeen:
+    return JobSeen(
+        job_id=JOBS[number], bucket_id="a", stored=Stored(blobs=1), kept_until=until, model_bundle_hash=bundle
+    )
+
+
+def bundle(number: int, *, until: datetime) -> BundleSeen:
+    return BundleSeen(model_bundle_hash=BUNDLES[number], stored=Stored(blobs=1), kept_until=until)
+
+
+def marked(target: Target) -> Mark:
+    return Mark(target=target, tenant_id="t", request_id="r", holder="h", started_at="2026-02-28T00:00:00Z")
+
+
 def test_what_was_begun_goes_first_and_then_the_oldest() -> None:
     seen = [archive(day, until=NOW - timedelta(days=day)) for day in (1, 2, 3, 4)]
-    mark = Mark(
-        target=seen[0].target, tenant_id="t", request_id="r", holder="h", started_at="2026-02-28T00:00:00Z", detail={}
-    )
-    lost = Mark(
-        target=Target(kind="job", key="jobs/j-000000000001", name="j-000000000001"),
-        tenant_id="t",
-        request_id="r",
-        holder="h",
-        started_at="2026-02-28T00:00:00Z",
-        detail={},
-    )
-    tenant = TenantSeen(key="t", tenant_id="t", archives=tuple(seen), marks=(mark, lost))
-    plan = plan_retention([tenant], NOW, max_archives=2)
+    young = archive(5, until=NOW + timedelta(days=1))
+    lost = Target(kind="job", key="jobs/j-000000000001", name="j-000000000001")
+    marks = tuple(marked(target) for target in (seen[0].target, lost, young.target))
+    tenant = TenantSeen(key="t", tenant_id="t", archives=(*seen, young), marks=marks)
+    plan = plan_retention([tenant], NOW, max_deletions=2)
     assert gone(plan) == {seen[0].key, seen[3].key}
-    assert [begun for _, begun in plan.begun] == [lost]
+    assert [(begun.mark.target, begun.kept) for begun in plan.begun] == [
+        (lost, None),
+        (young.target, "kept for another 24h00m"),
+    ]
     assert plan.entries[1].decision == Keep("kept until 2026-02-27, but over the limit of 2 archives a run")
     assert plan.problems == ()
+
+
+def test_the_limit_is_one_for_archives_and_jobs_and_bundles() -> None:
+    old = [NOW - timedelta(days=day) for day in (1, 2, 3)]
+    tenant = TenantSeen(
+        key="t",
+        tenant_id="t",
+        archives=tuple(archive(number + 1, until=until) for number, until in enumerate(old)),
+        jobs=tuple(job(number, until=until, bundle=BUNDLES[number]) for number, until in enumerate(old)),
+        bundles=tuple(bundle(number, until=until) for number, until in enumerate(old)),
+    )
+    plan = plan_retention([tenant], NOW, max_deletions=1)
+    assert [entry.seen.key for entry in plan.due] == [seen[2].key for seen in (tenant.archives, tenant.jobs)] + [
+        tenant.bundles[2].key
+    ]
+    assert plan.entries[3].decision == Keep(
+        "no archive needs it; kept until 2026-02-28, but over the limit of 1 jobs a run"
+    )
+    assert plan.entries[6].decision == Keep(f"job {JOBS[0]} needs it")
+    assert plan_retention([tenant], NOW, max_deletions=0).due == []
+
+
+def test_a_hold_on_an_archive_that_is_not_there_holds_its_bucket_and_is_reported() -> None:
+    past = NOW - timedelta(days=1)
+    hold = Hold(bucket_id="a", timestamp="20260109-000000", reason="why", held_by="ana", held_at="2026-01-01T00:00:00Z")
+    tenant = TenantSeen(
+        key="t", tenant_id="t", holds=(hold,), archives=(archive(1, until=past),), jobs=(job(0, until=past),)
+    )
+    plan = plan_retention([tenant], NOW, max_deletions=9)
+    assert [entry.decision for entry in plan.entries] == [Keep("held by ana: why")] * 2
+    [problem] = plan.problems
+    assert problem.startswith("tenant t: archive a/20260109-000000 is held and not there: look why; all of its bucket ")
+    assert problem.endswith("stays until `livecalc retention release a/20260109-000000`")
+
+
+def test_a_kept_job_without_a_record_keeps_every_bundle_and_is_named() -> None:
+    past, later = NOW - timedelta(days=1), NOW + timedelta(days=2)
+    tenant = TenantSeen(
+        key="t", tenant_id="t", jobs=(job(0, until=later, bundle=None),), bundles=(bundle(1, until=past),)
+    )
+    plan = plan_retention([tenant], NOW, max_deletions=9)
+    assert plan.entries[1].decision == Keep(f"job {JOBS[0]} cannot be read, and may need it")
+    [problem] = plan.problems
+    assert problem.endswith("kept for another 2 days; its record is gone, so every bundle of its tenant stays")
+    assert problem.startswith(f"tenant t: job {JOBS[0]} stays: ")
+    forgotten = TenantSeen(
+        key="t", tenant_id="t", jobs=(job(0, until=past, bundle=None),), bundles=(bundle(1, until=past),)
+    )
+    assert len(plan_retention([forgotten], NOW, max_deletions=9).due) == 2
+
+
+def test_a_bundle_that_a_kept_archive_names_stays_without_the_job() -> None:
+    past = NOW - timedelta(days=1)
+    kept = msgspec.structs.replace(archive(1, until=NOW), bundles=frozenset({BUNDLES[0]}))
+    due = msgspec.structs.replace(archive(2, until=past), bundles=frozenset({BUNDLES[1]}))
+    tenant = TenantSeen(
+        key="t", tenant_id="t", archives=(kept, due), bundles=(bundle(0, until=past), bundle(1, until=past))
+    )
+    plan = plan_retention([tenant], NOW, max_deletions=9)
+    assert plan.entries[2].decision == Keep(f"archive {kept.path} needs it")
+    assert plan.entries[3].decision == Delete("no job needs it any more", frozenset({due.key}))
 
 
 @pytest.mark.parametrize(
@@ -190,5 +269,5 @@ def test_what_was_begun_goes_first_and_then_the_oldest() -> None:
 )
 def test_a_reason_says_how_long(left: timedelta, words: str) -> None:
     tenant = TenantSeen(key="t", tenant_id="t", archives=(archive(1, until=NOW + left),))
-    [entry] = plan_retention([tenant], NOW, max_archives=2).entries
+    [entry] = plan_retention([tenant], NOW, max_deletions=2).entries
     assert entry.decision == Keep(words)

@@ -170,6 +170,12 @@ def test_other_bytes_are_logs(text: bytes) -> None:
             False,
             ("truncated", "printed more than LOG_LIMIT_MIB; the rest was not kept"),
         ),
+        (
+            b"words",
+            Statement(state="failed", log_sha256=DIGEST, log_bytes=5, log_truncated=True, log_refused=True),
+            False,
+            ("truncated", "the disk of its worker took no more; the rest was not kept"),
+        ),
     ],
 )
 def test_what_a_log_is_worth(

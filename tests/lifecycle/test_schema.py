@@ -1,16 +1,18 @@
 """The schema of manifests: that of the Struct, but stricter; and our check by it says what a library's says."""
 
 import copy
+import re
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from lifecycle.stage import Stage
 
-from livecalc.lifecycle.archive.manifest import FORMAT, SCHEMA, Manifest
+from livecalc.domain.errors import Damaged
+from livecalc.lifecycle.archive.manifest import FORMAT, SCHEMA, Manifest, decode_manifest
 from livecalc.lifecycle.archive.schema import manifest_schema, schema_differences
 
 DIGEST = "3fa0b1c2" * 8
@@ -83,6 +85,7 @@ DAMAGE: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("state",), "Fine", 'state is "Fine", and none of "Complete", "PartiallyComplete", "Waived"'),
     (("tenant_id",), None, "tenant_id is null, and no string"),
     (("retain_until",), "soon", 'retain_until is "soon", which does not fit'),
+    (("bucket_id",), "Q4", "bucket_id is"),
     (("retention",), "for ever", "retention is"),
     (("violations",), -1, "violations is -1, which is below 0"),
     (("audit_head",), DIGEST, "audit_head is"),
@@ -197,8 +200,38 @@ def _places(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int,
     ),
 )  # fmt: skip
 def test_whatever_is_changed_the_library_says_the_same(path: tuple[str | int, ...], value: Any) -> None:
+    assume(not str(value).endswith("\n"))  # which the library lets follow whatever a pattern ends with
     document = damaged(path, value)
     assert (schema_differences(document) == []) == library_says(document)
+
+
+@pytest.mark.parametrize("name", ["bucket_id", "timestamp", "namespace", "retain_until", "audit_head", "supersedes"])
+def test_a_newline_behind_a_text_differs(name: str) -> None:
+    assert schema_differences(damaged((name,), SAMPLE[name] + "\n"))[0].startswith(f"{name} is ")
+
+
+def test_a_manifest_of_a_format_before_is_read() -> None:
+    for said in ({"format": 0, "schema": "urn:livecalc:archive-manifest:0"}, {"format": 0}, {}):
+        old = {key: value for key, value in SAMPLE.items() if key not in {"format", "schema"}} | said
+        manifest = decode_manifest(msgspec.json.encode(old), "q4/x")
+        assert manifest.bucket_id == "q4-2025"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            {"format": 2, "schema": "urn:livecalc:archive-manifest:2", "state": {"is": "new"}},
+            "its format is 2, and this livecalc reads 1 and those before: use the version that wrote it",
+        ),
+        ({"schema": "urn:livecalc:archive-manifest:2"}, "it names schema 'urn:livecalc:archive-manifest:2', which is"),
+        ({"format": "1"}, "Expected `int`, got `str` - at `$.format`"),
+        ({"state": None}, "Expected `str`, got `null` - at `$.state`"),
+    ],
+)
+def test_a_manifest_of_another_format_is_refused(said: dict[str, Any], why: str) -> None:
+    with pytest.raises(Damaged, match=f"^the manifest of archive q4/x cannot be read: {re.escape(why)}"):
+        decode_manifest(msgspec.json.encode(SAMPLE | said), "q4/x")
 
 
 @pytest.mark.anyio

@@ -93,6 +93,18 @@ async def test_another_bucket_is_left_alone(blobs: DirectoryStore, book: JobBook
     assert await names(blobs) == [paths.index("q4-2", half.job_id)]
 
 
+async def test_a_job_frees_no_key_but_its_own(book: JobBook) -> None:
+    first, other = record(1), record(2)
+    for each in (first, other):
+        await book.open_job(KEY, each)
+        assert await book.take_key(KEY, each, "once") == first
+    await book.drop_key(KEY, other, "once")
+    assert await book.job_by_key(KEY, "q4", "once") == first
+    for _ in range(2):
+        await book.drop_key(KEY, first, "once")
+        assert await book.job_by_key(KEY, "q4", "once") is None
+
+
 async def test_an_id_that_another_bucket_has_is_not_listed_in_this_one(blobs: DirectoryStore, book: JobBook) -> None:
     await book.open_job(KEY, record(bucket_id="q3"))
     kept = await names(blobs)

@@ -11,7 +11,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from contracts.blob_adapters import open_store
 
 from livecalc.blobs.port import BlobStore
-from livecalc.lifecycle.streams import closing
+from livecalc.blobs.streams import closing
 
 Change = Callable[[bytes], bytes | None]
 """Gives a blob's new bytes; None takes it away."""

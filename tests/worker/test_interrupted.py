@@ -1,7 +1,13 @@
 """Workers whose log overflows, whose reader, disk or life is taken away: the copy stays true, and nothing is left."""
 
+import hashlib
+import json
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.models import write_model
@@ -9,6 +15,7 @@ from support.pods import MEBIBYTE, Job, Pod, check_log, submit
 from support.processes import processes_with, until
 
 from livecalc.domain.errors import NotFound
+from livecalc.domain.jobs import JobState
 
 pytestmark = pytest.mark.anyio
 
@@ -118,17 +125,67 @@ async def test_sigterm_before_the_model_runs(tmp_path: Path) -> None:
     assert processes_with(str(tmp_path)) == []
 
 
-async def test_a_full_disk_may_be_tried_again(tmp_path: Path) -> None:
+async def test_a_log_that_its_disk_refuses_does_not_end_the_work(tmp_path: Path) -> None:
     code = """
     def main(block):
         for _ in range(1000): print("x" * 10000)
         return np.zeros(len(block))
     """
-    job = await submit(tmp_path, write_model(tmp_path / "model", code))
+    job = await submit(tmp_path, write_model(tmp_path / "model", code, count=40))
     pod = job.start(file_limit=MEBIBYTE, pipe=True)
     out, _ = pod.process.communicate(timeout=60)
-    assert pod.process.returncode == 1
-    assert pod.statement.state == "interrupted"
-    assert "File too large" in (pod.statement.error or "")
-    assert out.endswith(f"livecalc: {pod.statement.error}\n".encode())
+    assert (pod.process.returncode, pod.statement.state) == (0, "succeeded")
+    assert (await job.record()).state is JobState.SUCCEEDED
+    copy = await check_copy(job, pod)
+    assert copy.splitlines()[-1] == b"livecalc: the copy of the log ends here: File too large"
+    kept = copy.removesuffix(b"\nlivecalc: the copy of the log ends here: File too large\n")
+    assert len(kept) == MEBIBYTE // 2
+    assert out.startswith(kept)
+    assert out.count(b"x" * 10_000 + b"\n") == 1000
     assert processes_with(str(tmp_path)) == []
+
+
+async def check_copy(job: Job, pod: Pod) -> bytes:
+    """Check that the stored copy is what the statement says of it, and that it is cut because of the disk."""
+    copy, statement = await job.log(), pod.statement
+    assert (statement.log_bytes, statement.log_sha256) == (len(copy), hashlib.sha256(copy).hexdigest())
+    assert (statement.log_attempt, statement.log_truncated, statement.log_refused) == (0, True, True)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `narrow_pod.py` tells of workers on disks that their logs fill."""
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    folder = tmp_path_factory.mktemp("narrow")
+    command = [*unshare, sys.executable, str(Path(__file__).with_name("narrow_pod.py")), str(folder)]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
+    if done.returncode != 0:
+        needed = "this test needs `unshare --mount` (util-linux) and the right to mount a tmpfs: run it as root"
+        pytest.fail(f"{needed}\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def test_a_log_that_fills_the_disk_is_cut_and_the_result_stays(narrow: dict[str, Any]) -> None:
+    told = narrow["floods"]
+    assert (told["code"], told["state"], told["record"]) == (0, "succeeded", "succeeded")
+    assert (told["truncated"], told["refused"], told["stated"]) == (True, True, True)
+    assert told["last"] == "livecalc: the copy of the log ends here: No space left on device"
+    assert told["kept"] > 1 << 20
+
+
+def test_a_result_that_needs_the_logs_room_gets_it(narrow: dict[str, Any]) -> None:
+    told = narrow["large_result"]
+    assert (told["code"], told["state"], told["record"]) == (0, "succeeded", "succeeded")
+    assert (told["refused"], told["stated"]) == (True, True)
+    because = "No space left on device, and the result needed the room"
+    assert told["last"] == f"livecalc: the copy of the log ends here: {because}"
+
+
+def test_a_disk_that_another_has_filled_loses_no_log(narrow: dict[str, Any]) -> None:
+    told = narrow["no_room_at_all"]
+    assert (told["code"], told["state"], told["record"]) == (1, "interrupted", None)
+    assert "No space left on device" in told["error"]
+    assert told["stated"]
+    assert "the model was here" in told["text"]

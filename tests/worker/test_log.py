@@ -75,3 +75,17 @@ def test_the_copy_goes_on_when_nobody_reads(tmp_path: Path) -> None:
     log.close()
     os.close(writer)
     assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"
+
+
+def test_a_copy_gives_way_down_to_nothing(tmp_path: Path, stdout: int) -> None:
+    log = LogCopy(tmp_path / "log", limit=1000, stdout=stdout)
+    log.pass_on(b"0123456789abcdef")
+    given = [log.give_way("full") for _ in range(7)]
+    assert given == [True] * 5 + [False] * 2
+    log.pass_on(b" and more")
+    log.close()
+    said = b"livecalc: the copy of the log ends here: full\n"
+    assert (tmp_path / "log").read_bytes() == said
+    assert (tmp_path / "stdout").read_bytes() == b"0123456789abcdef and more"
+    assert (log.truncated, log.refused) == (True, "full")
+    assert (log.size, log.sha256) == (len(said), hashlib.sha256(said).hexdigest())

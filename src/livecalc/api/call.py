@@ -1,9 +1,10 @@
 """What an endpoint is given: the site, the caller, his request and its query; and how it answers JSON."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
@@ -74,3 +75,12 @@ class Call(Visit, Generic[Q]):
 def answer(body: Struct | Sequence[Struct], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with JSON."""
     return Response(msgspec.json.encode(body), status, headers, media.JSON)
+
+
+def answer_page(found: Sequence[T], limit: int, path: str, following: Callable[[T], Mapping[str, object]]) -> Response:
+    """Answer with at most `limit`; when there are more, `Link` leads on, by what `following` says of the last one."""
+    page = found[:limit]
+    if len(page) == len(found):
+        return answer(page)
+    query = {"limit": limit, **following(page[-1])}
+    return answer(page, headers={"Link": f'<{path}?{urlencode(query)}>; rel="next"'})

@@ -5,14 +5,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from livecalc.api.query import read_labels
 from livecalc.api.uploads import Upload, check_announced, upload_folder
 from livecalc.domain.errors import InvalidInput
-from livecalc.domain.retention import Retention
+from livecalc.jobs.request import SubmitRequest
 
 _FIELD_LIMIT = 64 << 10
 _OVERHEAD = 1 << 20
@@ -20,18 +20,11 @@ _OVERHEAD = 1 << 20
 _BUNDLE = "bundle"
 
 
-class SubmitFields(Struct, frozen=True, kw_only=True):
+class SubmitFields(SubmitRequest, frozen=True, kw_only=True):
     """The fields of a submit but the bundle itself; an empty field counts as absent."""
 
-    bucket_id: str
     model_bundle_hash: str = ""
     """Or its first digits, 8 or more."""
-    name: str | None = None
-    labels: dict[str, str] = field(default_factory=dict[str, str])
-    partitions: int | None = None
-    deadline_seconds: float | None = None
-    retention: Retention | None = None
-    submit_key: str | None = None
 
 
 class SubmitForm(SubmitFields, frozen=True, kw_only=True):
@@ -187,10 +180,4 @@ def _labels(given: list[str]) -> dict[str, str]:
             return msgspec.json.decode(given[0], type=dict[str, str])
         except msgspec.DecodeError as error:
             raise InvalidInput(f"field labels is not valid: {error}") from None
-    labels: dict[str, str] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise InvalidInput(f"field labels={text[:60]!r} is not valid: use key=value, or a JSON object")
-        labels[key] = value
-    return labels
+    return read_labels(given, "field labels", "key=value, or a JSON object")

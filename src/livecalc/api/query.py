@@ -32,6 +32,17 @@ def read_query(kind: type[Q], raw: bytes) -> Q:
     return kind(**values)
 
 
+def read_labels(texts: list[str], name: str, use: str = "key=value") -> dict[str, str]:
+    """Read `key=value` texts that were given as `name`. Raises InvalidInput, which says what to `use`."""
+    labels: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise InvalidInput(f"{name}={text[:_SHOWN]!r} is not valid: use {use}")
+        labels[key] = value
+    return labels
+
+
 def _split(raw: bytes) -> dict[str, list[str]]:
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)

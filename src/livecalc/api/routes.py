@@ -24,9 +24,6 @@ from livecalc.wire.status import Health, Status
 
 _FORM = "multipart/form-data"
 HOLDS = "/v1/platform/retention/holds"
-_NO_NAMESPACE = "The caller's tenant has no such namespace."
-_NO_JOB = "The caller's tenant has no such job."
-_NO_ARCHIVE = "The caller's tenant has no such archive or blob."
 _TABLES = tuple(kind for name, kind in media.RESULT_FORMATS.items() if name != "json")
 
 
@@ -90,7 +87,6 @@ _NAMESPACES = (
         "Read a namespace",
         namespaces.get_namespace,
         answers={200: json(Namespace, "The namespace.")},
-        problems={404: _NO_NAMESPACE},
     ),
     post(
         "/v1/platform/namespaces/{namespace}/finalize",
@@ -98,7 +94,7 @@ _NAMESPACES = (
         namespaces.finalize_namespace,
         query=namespaces.ForceQuery,
         answers={200: json(Namespace, "It is finalized, now or before.")},
-        problems={404: _NO_NAMESPACE, 409: "Jobs still run; the detail names them."},
+        problems={409: "Jobs still run; the detail names them."},
     ),
     post(
         "/v1/platform/namespaces/{namespace}/reap",
@@ -106,7 +102,7 @@ _NAMESPACES = (
         namespaces.reap_namespace,
         query=namespaces.ReapQuery,
         answers={200: json(Reaped, "What was archived; `success` is false when it failed after it was claimed.")},
-        problems={404: _NO_NAMESPACE, 409: "Pods still run, or another worker holds the claim."},
+        problems={409: "Pods still run, or another worker holds the claim."},
     ),
 )
 
@@ -124,7 +120,6 @@ _BUNDLES = (
         "Find a bundle by its hash, or the first 8 or more digits of it",
         bundles.get_bundle,
         answers={200: json(BundlePushed, "The whole hash, and its size in bytes.")},
-        problems={404: "The caller's tenant has no such bundle."},
     ),
 )
 
@@ -158,7 +153,6 @@ _JOBS = (
         "Read a job",
         jobs.get_job,
         answers={200: json(Job, "The job, also after its namespace is gone.")},
-        problems={404: _NO_JOB},
     ),
     get(
         "/v1/jobs/{job_id}/logs",
@@ -168,7 +162,6 @@ _JOBS = (
         answers={
             200: Answer(media_types=(media.TEXT,), description="From the pods while they live, from the archive after.")
         },
-        problems={404: _NO_JOB},
     ),
     get(
         "/v1/jobs/{job_id}/result",
@@ -180,7 +173,7 @@ _JOBS = (
                 body=Result, media_types=(media.JSON, *_TABLES), description="A summary, or the arrays by `Accept`."
             )
         },
-        problems={404: _NO_JOB, 406: "`Accept` names no form there is.", 409: "The job has no result, or not yet."},
+        problems={406: "`Accept` names no form there is.", 409: "The job has no result, or not yet."},
     ),
     get(
         "/v1/jobs/{job_id}/events",
@@ -189,14 +182,12 @@ _JOBS = (
         answers={
             200: Answer(media_types=(media.EVENTS,), description="One `job` event with the whole job for each change.")
         },
-        problems={404: _NO_JOB},
     ),
     post(
         "/v1/jobs/{job_id}/cancel",
         "Cancel a job",
         jobs.cancel_job,
         answers={202: json(Job, "The job; one that has ended stays as it is.")},
-        problems={404: _NO_JOB},
     ),
 )
 
@@ -245,14 +236,13 @@ _PLATFORM = (
         "Read an archive's manifest",
         diagnostics.get_manifest,
         answers={200: Answer(body=dict[str, Any], description="The manifest as it is stored.")},
-        problems={404: _NO_ARCHIVE},
     ),
     get(
         "/v1/platform/diagnostics/{bucket_id}/{timestamp}/verify",
         "Check an archive against its manifest, its schema and the audit record",
         diagnostics.verify_archive,
+        query=diagnostics.VerifyQuery,
         answers={200: json(ArchiveVerification, "Whether it holds.")},
-        problems={404: _NO_ARCHIVE},
     ),
     get(
         "/v1/platform/diagnostics/{bucket_id}/{timestamp}/{path:path}",
@@ -263,7 +253,7 @@ _PLATFORM = (
             206: Answer(media_types=(media.BYTES, media.TEXT, media.JSON), description="The range asked for."),
             304: Answer(media_types=(), description="The blob that `If-None-Match` names."),
         },
-        problems={404: _NO_ARCHIVE, 416: "The range lies outside the blob."},
+        problems={416: "The range lies outside the blob."},
     ),
     get(
         HOLDS,
@@ -288,11 +278,11 @@ _PLATFORM = (
         problems={404: "There is no such hold."},
     ),
     get(
-        "/v1/platform/audit",
+        audit.PATH,
         "Read the audit record",
         audit.list_audit,
         query=audit.AuditQuery,
-        answers={200: json(list[AuditEntry], "Newest first.")},
+        answers={200: json(list[AuditEntry], 'Newest first; `Link: rel="next"` leads to the next page.')},
     ),
     get(
         "/v1/platform/audit/verify",

@@ -150,16 +150,20 @@ class AuditLog:
         head = await self._chain(tenant_id).head()
         return f"{head.sequence}:{head.hash}" if head.sequence else None
 
-    async def read(self, tenant_id: str, *, since: datetime | None = None, limit: int = 100) -> list[AuditRecord]:
-        """Return at most `limit` records from `since` on, newest first. Raises Unavailable.
+    async def read(
+        self, tenant_id: str, *, since: datetime | None = None, limit: int = 100, before: int | None = None
+    ) -> list[AuditRecord]:
+        """Return at most `limit` records from `since` on, newest first, from number `before` - 1 down.
 
+        Raises Unavailable.
         A missing record is passed over, as the numbers show, a damaged one with a notice; `verify` says what is wrong.
         """
         chain = self._chain(tenant_id)
         first = "" if since is None else format_timestamp(since)
         horizon = "" if since is None else format_timestamp(since - _CLOCK_SLACK)
         found: list[AuditRecord] = []
-        for sequence in range(await chain.last(), 0, -1):
+        last = await chain.last()
+        for sequence in range(last if before is None else min(last, before - 1), 0, -1):
             try:
                 record = await chain.read(sequence)
             except NotFound:

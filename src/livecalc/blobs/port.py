@@ -62,7 +62,8 @@ class BlobStore(Protocol):
         `sha256` is what the body must have where that is known (hex). Raises Damaged when it has another.
         `locked_until` asks that it be neither changed nor deleted before then; `stat` tells whether it is so.
         Raises AlreadyExists (nothing is changed, the old blob stays), and InvalidInput where nothing can be locked.
-        When the body raises, nothing becomes visible.
+        When the body raises, nothing becomes visible. A body that is a generator is closed when the write ends, however
+        it ends, also when it was cancelled, or refused before anything was read.
         """
         ...
 
@@ -82,7 +83,10 @@ class BlobStore(Protocol):
         ...
 
     def read(self, container: str, name: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-        """Stream a blob, or `length` bytes of it from `offset`. Raises NotFound."""
+        """Stream a blob, or `length` bytes of it from `offset`. Raises NotFound.
+
+        Who may stop before the end closes it (`streams.closing`): what was opened for it is let go then.
+        """
         ...
 
     def list_blobs(self, container: str, prefix: str = "", *, after: str = "") -> AsyncIterator[BlobInfo]:

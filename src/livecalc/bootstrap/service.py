@@ -2,16 +2,13 @@
 
 import getpass
 import os
-import platform
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 
 from msgspec import Struct
 
-import livecalc
 from livecalc.audit.log import AuditLog
 from livecalc.blobs.port import BlobStore
 from livecalc.bootstrap.home import Home, keep_to_store, open_home
@@ -37,6 +34,7 @@ from livecalc.records.book import JobBook
 from livecalc.records.collect import SUBMIT_GRACE, Collector
 from livecalc.services import Platform
 from livecalc.settings import Settings
+from livecalc.telemetry.versions import versions
 
 LOCAL_TENANT = "local"
 
@@ -197,7 +195,7 @@ def reaper_policy(settings: Settings) -> ReaperPolicy:
 def retention_policy(settings: Settings) -> RetentionPolicy:
     """How a run of retention behaves by the settings; what no setting names is as the policy has it."""
     return RetentionPolicy(
-        max_archives=settings.lifecycle.max_reaps,
+        max_deletions=settings.lifecycle.max_reaps,
         concurrency=settings.lifecycle.concurrency,
         diagnostics=settings.store.diagnostics,
     )
@@ -211,20 +209,15 @@ def bundle_limits(settings: Settings) -> Limits:
 
 def worker_spec(settings: Settings, *, slots: int) -> WorkerSpec:
     """How workers are started as processes of this machine, which share its memory evenly."""
-    versions = {
-        "livecalc": livecalc.__version__,
-        "python": platform.python_version(),
-        "numpy": version("numpy"),
-        "pyarrow": version("pyarrow"),
-    }
+    found = versions()
     limits = bundle_limits(settings)
-    image = settings.jobs.image or f"local/livecalc-{livecalc.__version__}-python-{versions['python']}"
+    image = settings.jobs.image or f"local/livecalc-{found['livecalc']}-python-{found['python']}"
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // slots
     return WorkerSpec(
         image=image,
         command=(sys.executable, "-m", "livecalc.bootstrap.worker"),
         env={"LIVECALC_CLUSTER": "local", "LIVECALC_HOME": str(settings.target.home_folder), "WORKER_IMAGE": image},
-        versions=versions,
+        versions=found,
         limits={
             "bundle_bytes": limits.bytes,
             "bundle_files": limits.files,

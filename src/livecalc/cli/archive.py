@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
 from livecalc.cli.format import count, moment
@@ -13,7 +12,13 @@ from livecalc.cli.views.archives import show_archive
 from livecalc.domain.buckets import NAMESPACE_PREFIX
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound, Unavailable
 from livecalc.domain.timestamps import parse_timestamp
-from livecalc.lifecycle.archive.manifest import ContainerLog, Manifest, PodViolations
+from livecalc.lifecycle.archive.manifest import (
+    ContainerLog,
+    Manifest,
+    PodViolations,
+    decode_manifest,
+    decode_violations,
+)
 from livecalc.lifecycle.archive.places import LOGS, MANIFEST, VIOLATIONS
 from livecalc.wire.diagnostics import ArchiveVerification
 
@@ -43,10 +48,7 @@ def find(client: "Client", archive: str) -> Found:
     """Read the manifest of `BUCKET/TIMESTAMP`, or of a bucket's newest archive. Raises NotFound, Damaged."""
     bucket, timestamp = locate(client, archive)
     raw = client.manifest(bucket, timestamp)
-    try:
-        manifest = msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Damaged(f"the manifest of archive {bucket}/{timestamp} cannot be read: {error}") from None
+    manifest = decode_manifest(raw, f"{bucket}/{timestamp}")
     return Found(bucket_id=bucket, timestamp=timestamp, manifest=manifest, raw=raw)
 
 
@@ -126,10 +128,10 @@ def newest(client: "Client", bucket: str) -> str:
 
 
 def check(client: "Client", found: Found) -> ArchiveVerification | None:
-    """Verify an archive that is not too large for it to be done in passing."""
+    """Verify the blobs of an archive that is not too large for it to be done in passing."""
     if sum(blob.bytes for blob in found.manifest.blobs) > _CHECK_AT_ONCE:
         return None
-    return client.verify_archive(found.bucket_id, found.timestamp)
+    return client.verify_archive(found.bucket_id, found.timestamp, blobs_only=True)
 
 
 def outline(client: "Client", found: Found, verification: ArchiveVerification | None) -> str:
@@ -184,8 +186,7 @@ def _violations(client: "Client", found: Found) -> list[PodViolations]:
     if not found.manifest.violations:
         return []
     try:
-        raw = b"".join(client.blob(f"{found.path}/{VIOLATIONS}"))
-        return msgspec.json.decode(raw, type=list[PodViolations])
-    except (NotFound, Damaged, msgspec.DecodeError):
+        return decode_violations(b"".join(client.blob(f"{found.path}/{VIOLATIONS}")), found.path)
+    except (NotFound, Damaged):
         # That it is not as the manifest says is told beside; the manifest has their number.
         return []

@@ -1,6 +1,5 @@
 """From what a person calls a model (a folder, an example, a file, a hash) to a bundle."""
 
-import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,20 +11,22 @@ from livecalc.cli.output import note
 if TYPE_CHECKING:
     from livecalc.bundles.contents import VerifiedBundle
     from livecalc.bundles.limits import Limits
-    from livecalc.client import Client
-
-_HASH = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 
 
-def bring(client: "Client", model: str) -> str:
-    """Bring a model to the platform and return its bundle's whole hash; a hash is only looked up.
+@contextmanager
+def submittable(model: str) -> Generator[str | Path]:
+    """What the client takes for a model: a hash, or a bundle's file, for as long as the block lasts.
 
-    Raises NotFound, InvalidInput (bundle refused) and what the platform says.
+    Raises NotFound, InvalidInput (bundle refused).
     """
-    if not Path(model).exists() and _HASH.fullmatch(model):
-        return client.resolve_bundle(model)
+    from livecalc.client.models import hash_of
+
+    digest = hash_of(model)
+    if digest is not None:
+        yield digest
+        return
     with bundle_of(model) as bundle:
-        return client.push(bundle.path).model_bundle_hash
+        yield bundle.path
 
 
 @contextmanager

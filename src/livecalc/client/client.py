@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import httpx
 import msgspec
@@ -14,8 +13,9 @@ import msgspec
 from livecalc.client.events import follow
 from livecalc.client.http import Http, path
 from livecalc.client.job import JobHandle
+from livecalc.client.models import Pack, hash_of, open_bundle
 from livecalc.domain.buckets import NAMESPACE_PREFIX
-from livecalc.domain.errors import InvalidInput, NotFound, Unavailable
+from livecalc.domain.errors import InvalidInput, NotFound
 from livecalc.domain.jobs import is_job_id
 from livecalc.wire import media
 from livecalc.wire.diagnostics import (
@@ -33,10 +33,9 @@ from livecalc.wire.namespaces import Namespace, NamespaceCreated, Reaped
 from livecalc.wire.retention import Hold, HoldRequest
 from livecalc.wire.status import Status
 
-Pack = Callable[[Path, Path], object]
-"""Packs a model, a folder or a packaged example's name, into a new file. Raises NotFound, InvalidInput."""
 _FEWEST_CHARACTERS = 8
 _MOST_CANDIDATES = 10
+_PAGE = 1000
 
 
 class Client:
@@ -77,7 +76,7 @@ class Client:
 
     def push(self, model: str | Path) -> BundlePushed:
         """Upload a bundle file, or a model's folder or an example's name, which is packed first."""
-        with self._bundle(Path(model)) as file:
+        with open_bundle(Path(model), self._pack) as file:
             headers = {"Content-Type": media.BUNDLE}
             return self._http.post_body(path("bundles"), BundlePushed, content=file, headers=headers)
 
@@ -115,7 +114,12 @@ class Client:
             if value is not None
         ]
         with ExitStack() as stack:
-            fields.append(self._model(model, stack))
+            digest = hash_of(model)
+            if digest is not None:
+                fields.append(("model_bundle_hash", (None, digest)))
+            else:
+                file = stack.enter_context(open_bundle(Path(model), self._pack))
+                fields.append(("bundle", ("bundle.zip", file, media.BUNDLE)))
             submitted = self._http.post_body(path("jobs", "submit"), Submitted, files=fields)
         return JobHandle(self, submitted)
 
@@ -192,7 +196,7 @@ class Client:
     def namespaces(self, *, recomputations: bool = False) -> list[Namespace]:
         """List all namespaces of the tenant, by name."""
         return self._http.get_pages(
-            path("platform", "namespaces"), Namespace, limit=1000, recomputations=recomputations
+            path("platform", "namespaces"), Namespace, limit=_PAGE, recomputations=recomputations
         )
 
     def namespace(self, name: str) -> Namespace:
@@ -237,13 +241,16 @@ class Client:
         headers = {"Range": f"bytes={offset}-"} if offset else None
         return self._http.stream(path("platform", "diagnostics", *name.split("/")), headers)
 
-    def verify_archive(self, bucket_id: str, timestamp: str = LATEST) -> ArchiveVerification:
+    def verify_archive(
+        self, bucket_id: str, timestamp: str = LATEST, *, blobs_only: bool = False
+    ) -> ArchiveVerification:
         """Check every blob of an archive against its manifest, and that against its schema and the audit record.
 
-        Without a timestamp the bucket's newest, by what is there and by the audit record.
+        Without a timestamp the bucket's newest, by what is there and by the audit record. With `blobs_only`
+        the record, which may be long, is not read.
         """
         where = path("platform", "diagnostics", bucket_id, timestamp, "verify")
-        return self._http.get(where, ArchiveVerification, patient=True)
+        return self._http.get(where, ArchiveVerification, patient=True, blobs_only=blobs_only)
 
     def verify_archives(self) -> Iterator[ArchiveVerification]:
         """Check all archives, one after the other; also those that are gone, and last (`*`) what is of no archive."""
@@ -278,34 +285,10 @@ class Client:
 
     def audit(self, *, since: datetime | str | None = None, limit: int = 100) -> list[AuditEntry]:
         """Read who did what, newest first."""
-        return self._http.get(path("platform", "audit"), list[AuditEntry], since=since, limit=limit)
+        page = min(limit, _PAGE)
+        return self._http.get_pages(path("platform", "audit"), AuditEntry, most=limit, since=since, limit=page)
 
     def verify_audit(self, *, head: str | Sequence[str] | None = None) -> AuditVerification:
         """Check the audit record; `head` is one noted elsewhere, or several, which it must still contain."""
         heads = [head] if isinstance(head, str) else head
         return self._http.get(path("platform", "audit", "verify"), AuditVerification, head=heads)
-
-    def _model(self, model: str | Path, stack: ExitStack) -> tuple[str, Any]:
-        if not Path(model).exists() and _is_hash(str(model)):
-            return "model_bundle_hash", (None, str(model).lower())
-        file = stack.enter_context(self._bundle(Path(model)))
-        return "bundle", ("bundle.zip", file, media.BUNDLE)
-
-    def _bundle(self, model: Path) -> IO[bytes]:
-        """Open a bundle's file, or pack a folder; what was packed has no name any more, so that no kill leaves it."""
-        if model.is_file():
-            return model.open("rb")
-        if self._pack is None:
-            raise InvalidInput(f"{str(model)[:80]!r} is no bundle file and no hash, and this client packs no folders")
-        with ExitStack() as stack:
-            try:
-                scratch = stack.enter_context(TemporaryDirectory[str](prefix="livecalc-pack-"))
-            except OSError as error:
-                raise Unavailable(f"{model} cannot be packed: {error.strerror}") from None
-            target = Path(scratch, "bundle.zip")
-            self._pack(model, target)
-            return target.open("rb")
-
-
-def _is_hash(text: str) -> bool:
-    return len(text) >= _FEWEST_CHARACTERS and not set(text.lower()) - set("0123456789abcdef")

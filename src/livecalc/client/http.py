@@ -67,16 +67,16 @@ class Http:
         """DELETE, and read what was there."""
         return self._decode(self.send(self._http.build_request("DELETE", path, params=query(params))), kind)
 
-    def get_pages(self, path: str, kind: type[T], **params: Param) -> list[T]:
-        """GET a list and, by their links, all the pages behind it."""
+    def get_pages(self, path: str, kind: type[T], *, most: int | None = None, **params: Param) -> list[T]:
+        """GET a list and, by their links, the pages behind it: all, or until there are `most`."""
         found: list[T] = []
         request = self._http.build_request("GET", path, params=query(params))
         while True:
             response = self.send(request)
             found += self._decode(response, list[kind])
             link = response.links.get("next", {}).get("url")
-            if link is None:
-                return found
+            if link is None or (most is not None and len(found) >= most):
+                return found[:most]
             request = self._http.build_request("GET", link)
 
     def get_bytes(self, path: str) -> bytes:

@@ -6,7 +6,13 @@ from msgspec import Struct
 
 
 class ArchiveReceipt(Struct, frozen=True, kw_only=True):
-    """Proof that an archive is complete and stored; made by reading the stored blobs back."""
+    """Proof that an archive is stored as its manifest says; made from what the store tells, never from memory.
+
+    Proved is: the manifest was read back whole; the store lists every blob that it names, with the size that it names,
+    and with the digest that was stored with the blob, in one request. Each request that brought bytes had a checksum
+    of them (Content-MD5 on Azure), by which the store refuses others. A blob that is listed without a digest was read
+    whole. Not proved is that each byte could be read at that moment: that is what `livecalc diagnostics verify` reads.
+    """
 
     namespace_uid: str
     container: str

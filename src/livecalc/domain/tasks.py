@@ -44,7 +44,9 @@ class Statement(Struct, frozen=True, kw_only=True):
     log_sha256: str | None = None
     log_bytes: int | None = None
     log_truncated: bool = False
-    """True when the model printed more than LOG_LIMIT_MIB."""
+    """True when the model printed more than LOG_LIMIT_MIB, or the worker's disk did not take all of it."""
+    log_refused: bool = False
+    """True when it was the disk."""
 
 
 def read_statement(message: str) -> Statement | None:

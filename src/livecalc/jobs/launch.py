@@ -21,6 +21,7 @@ from livecalc.domain.shelves import Shelf, result_shelf
 from livecalc.domain.tasks import GRANTS_ENV, PartitionTask, Task
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.lifecycle.activity import begin_submit, check_still_active, confirm_submit
+from livecalc.lifecycle.retention.marks import Marks, bundle_key
 from livecalc.records import paths
 from livecalc.records.book import RESULT_LIMIT, JobBook
 from livecalc.records.model import PartitionPlan, SubmittedRecord
@@ -93,13 +94,14 @@ class Launcher:
                 await self._book.forget_job(tenant_key, record)
                 return first
         try:
+            await self._see_bundle(tenant_key, request)
             url = await self._task(tenant_key, record, request.bundle_shelf, now)
             await begin_submit(self._cluster, namespace.name, namespace.uid, record.job_id, now)
             await self._create(namespace, record, url)
             await self._confirm(namespace, record)
         except LivecalcError:
             if request.submit_key is not None:
-                await self._book.drop_key(tenant_key, namespace.bucket_id, request.submit_key)
+                await self._book.drop_key(tenant_key, record, request.submit_key)
             await self._withdraw(tenant_key, record)
             raise
         return record
@@ -141,6 +143,7 @@ class Launcher:
             image=self._worker.image,
             versions=self._worker.versions,
             created_at=format_timestamp(now),
+            log_limit=_log_limit(self._worker.limits),
         )
 
     def _partition(self, job_id: str, index: int, scenarios: tuple[int, int]) -> PartitionPlan:
@@ -153,6 +156,19 @@ class Launcher:
             blob=paths.partition(job_id, first, nonce),
             logs=[paths.log(job_id, first, attempt, nonce) for attempt in range(self._worker.retries + 1)],
         )
+
+    async def _see_bundle(self, tenant_key: str, request: LaunchRequest) -> None:
+        """See that the bundle stays: retention marks it and looks for jobs then, and this one is recorded."""
+        digest, shelf = request.model_bundle_hash, request.bundle_shelf
+        if await Marks(self._blobs, tenant_key).made_at(bundle_key(digest)) is not None:
+            raise Conflict(
+                f"bundle {digest} is being deleted, since nothing has needed it for longer than it is kept: "
+                "push and submit it again when `livecalc retention apply` is done"
+            )
+        try:
+            await self._blobs.stat(shelf.container, shelf.blob(digest))
+        except NotFound:
+            raise NotFound(f"there is no bundle {digest} any more; push it again") from None
 
     async def _task(self, tenant_key: str, record: SubmittedRecord, bundles: Shelf, now: datetime) -> str:
         expires_at = now + timedelta(seconds=record.deadline_seconds) + GRANT_SLACK

@@ -1,16 +1,17 @@
 """What a job's workers print or printed: from its pods while they live, from the archive after."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import anyio
 
 from livecalc.blobs.port import BlobStore
+from livecalc.blobs.streams import closing
 from livecalc.cluster.port import Cluster, PodRecord
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.shelves import result_shelf
 from livecalc.domain.tasks import read_statement
 from livecalc.domain.tenants import Principal
+from livecalc.jobs.interleave import Log, interleave
 from livecalc.lifecycle.diagnostics.reader import Diagnostics
 from livecalc.records.collect import Collector
 from livecalc.records.model import SubmittedRecord
@@ -20,7 +21,7 @@ _POLL = 0.1
 
 
 class JobLogs:
-    """Reads logs. With several pods each is headed by a line `==> pod <==`, as tail does."""
+    """Reads logs. Of several pods each is headed by a line `==> pod <==`; followed, each line begins with `[pod] `."""
 
     def __init__(self, cluster: Cluster, blobs: BlobStore, collector: Collector, diagnostics: Diagnostics) -> None:
         self._cluster = cluster
@@ -33,27 +34,34 @@ class JobLogs:
     ) -> AsyncGenerator[bytes, None]:
         """Stream all logs of a job, one pod after the other, oldest attempt first.
 
-        `follow` goes on until the job has ended. Raises NotFound when neither pods nor an archive have any.
+        `follow` goes on until the job has ended, with all pods at once. Raises NotFound when neither pods nor an
+        archive have any.
         """
-        shown: set[str] = set()
+        seen: set[str] = set()
         heads = len(submitted.partitions) > 1
+        logs = self._of_pods(principal, submitted, seen, follow=follow)
+        async with closing(interleave(logs) if follow and heads else _one_by_one(logs, heads=heads)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        if not seen:
+            async for chunk in self._archived(principal, submitted, heads=heads):
+                yield chunk
+
+    async def _of_pods(
+        self, principal: Principal, submitted: SubmittedRecord, seen: set[str], *, follow: bool
+    ) -> AsyncGenerator[Log, None]:
+        """The logs of pods in order, noted as seen; when they are followed, also of those that come before the end."""
         while True:
             view = await self._collector.observe(submitted)
-            fresh = [pod for pod in _in_order(view.pods) if pod.uid not in shown and _has_log(pod, follow=follow)]
+            fresh = [pod for pod in _in_order(view.pods) if pod.uid not in seen and _has_log(pod, follow=follow)]
             for pod in fresh:
-                shown.add(pod.uid)
-                async for chunk in _headed(
-                    pod.name, self._of_pod(principal, submitted, pod, follow=follow), heads=heads
-                ):
-                    yield chunk
+                seen.add(pod.uid)
+                yield pod.name, self._of_pod(principal, submitted, pod, follow=follow)
             if fresh:
                 continue
             if not follow or await self._collector.collect(principal.tenant_key, submitted) is not None:
-                break
+                return
             await anyio.sleep(_POLL)
-        if not shown:
-            async for chunk in self._archived(principal, submitted, heads=heads):
-                yield chunk
 
     async def _of_pod(
         self, principal: Principal, submitted: SubmittedRecord, pod: PodRecord, *, follow: bool
@@ -63,11 +71,12 @@ class JobLogs:
         try:
             if stored is not None:
                 shelf = result_shelf(principal.tenant_key, submitted.retention)
-                async for chunk in self._blobs.read(shelf.container, shelf.blob(stored)):
+                log = self._blobs.read(shelf.container, shelf.blob(stored))
+            else:
+                log = self._cluster.read_log(pod.namespace, pod.name, follow=follow)
+            async with closing(log):
+                async for chunk in log:
                     yield chunk
-                return
-            async for chunk in self._cluster.read_log(pod.namespace, pod.name, follow=follow):
-                yield chunk
         except NotFound:
             return
 
@@ -91,8 +100,9 @@ class JobLogs:
         return True
 
     async def _of_blob(self, principal: Principal, path: str) -> AsyncGenerator[bytes, None]:
-        async for chunk in self._diagnostics.read_blob(principal, path):
-            yield chunk
+        async with closing(self._diagnostics.read_blob(principal, path)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 def _stored_copy(submitted: SubmittedRecord, pod: PodRecord) -> str | None:
@@ -112,11 +122,19 @@ def _has_log(pod: PodRecord, *, follow: bool) -> bool:
     return pod.phase != "Pending" or (follow and pod.deletion_timestamp is None and bool(pod.containers))
 
 
-async def _headed(name: str, chunks: AsyncGenerator[bytes, None], *, heads: bool) -> AsyncGenerator[bytes, None]:
+async def _one_by_one(logs: AsyncGenerator[Log, None], *, heads: bool) -> AsyncGenerator[bytes, None]:
+    async with closing(logs):
+        async for name, log in logs:
+            async with closing(_headed(name, log, heads=heads)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+
+async def _headed(name: str, chunks: AsyncIterator[bytes], *, heads: bool) -> AsyncGenerator[bytes, None]:
     if heads:
         yield f"==> {name} <==\n".encode()
     last = b"\n"
-    async with aclosing(chunks) as stream:
+    async with closing(chunks) as stream:
         async for chunk in stream:
             last = chunk[-1:] or last
             yield chunk

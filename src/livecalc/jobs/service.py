@@ -65,6 +65,13 @@ class Jobs:
         self._audit = audit
         self._deadline_seconds = deadline_seconds
 
+    async def admit(self, principal: Principal, request: SubmitRequest, *, request_id: str) -> None:
+        """Refuse what a submit would refuse whatever its bundle is, before that is stored. Raises InvalidInput."""
+        checked = check_request(request, self._deadline_seconds)
+        await self._namespaces.refuse_unprotected(
+            principal, checked.bucket_id, checked.retention, request_id=request_id
+        )
+
     async def submit(self, principal: Principal, request: SubmitRequest, *, request_id: str) -> Submitted:
         """Run a stored bundle in a bucket, making its namespace when there is none.
 

@@ -25,6 +25,9 @@ class Claims:
     async def make(self, record: NamespaceRecord, *, reason: str, user_id: str, request_id: str) -> NamespaceRecord:
         """Claim a namespace that nobody has claimed; from then on it takes no work.
 
+        Callers choose their request ids, and may repeat them: in the claim, and so in the audit record, the uid of the
+        namespace follows.
+
         Raises Reaping (somebody has: the record says so), PreconditionFailed (it changed since it was read: decide
         again), NotFound, Unavailable.
         """
@@ -35,7 +38,7 @@ class Claims:
             holder=self._holder,
             reason=reason,
             user_id=user_id,
-            request_id=request_id,
+            request_id=f"{request_id}-{record.uid}",
             started_at=now,
             renewed=("", ""),
             archive=f"{record.bucket_id}/{archive_timestamp(now)}",

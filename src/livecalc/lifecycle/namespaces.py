@@ -18,16 +18,14 @@ from livecalc.domain.namespaces import (
     NamespaceRecord,
     Status,
     belongs_to,
-    new_annotations,
-    new_labels,
 )
 from livecalc.domain.retention import Retention
-from livecalc.domain.shelves import regulatory_container
 from livecalc.domain.tenants import CLEANUP_USER, Principal
 from livecalc.domain.timestamps import format_timestamp, parse_timestamp
 from livecalc.lifecycle.activity import refuse_inactive, update_namespace_activity
 from livecalc.lifecycle.cancel import running_jobs, running_pods
 from livecalc.lifecycle.claims import held_by
+from livecalc.lifecycle.creation import Creation
 from livecalc.lifecycle.outcome import ReapOutcome
 from livecalc.lifecycle.reaper import Reaper
 from livecalc.lifecycle.views import view_namespace, view_reaped
@@ -44,7 +42,7 @@ class NamespaceManager:
 
     def __init__(self, *, cluster: Cluster, blobs: BlobStore, audit: AuditLog, reaper: Reaper) -> None:
         self._cluster = cluster
-        self._blobs = blobs
+        self._creation = Creation(cluster=cluster, blobs=blobs, audit=audit)
         self._audit = audit
         self._reaper = reaper
 
@@ -56,26 +54,33 @@ class NamespaceManager:
         Raises InvalidInput (the id, or a retention that the store does not prove), Conflict and Reaping (not
         available).
         """
-        check_bucket_id(bucket_id)
-        if retention is Retention.REGULATORY:
-            await self._refuse_unprotected(principal)
+        await self.refuse_unprotected(principal, bucket_id, retention, request_id=request_id)
         name = namespace_name(bucket_id)
         for _ in range(_TRIES):
             existing = await self._find(name)
             if existing is not None:
                 return await self._reuse(principal, existing, retention), False
             try:
-                return await self._create(principal, bucket_id, retention or Retention.STANDARD, request_id), True
+                made = await self._creation.create(principal, bucket_id, retention or Retention.STANDARD, request_id)
             except AlreadyExists:
                 # Somebody was faster, or one of that name is still on its way out: what it is decides.
                 await asyncio.sleep(_POLL)
+                continue
+            return made, True
         raise Conflict(f"bucket {bucket_id} could not be made: its namespace comes and goes; try again")
+
+    async def refuse_unprotected(
+        self, principal: Principal, bucket_id: str, retention: Retention | None, *, request_id: str
+    ) -> None:
+        """Raise InvalidInput for a wrong id, and for a retention that the store does not prove; makes nothing."""
+        check_bucket_id(bucket_id)
+        await self._creation.refuse_unprotected(principal, bucket_id, retention, request_id)
 
     async def create_recomputation(self, principal: Principal, bucket_id: str) -> NamespaceRecord:
         """Make the namespace of a recomputation; audited as part of it. Raises AlreadyExists."""
         if not is_recompute(bucket_id):
             raise InvalidInput(f"bucket id {bucket_id!r} is not that of a recomputation")
-        return await self._make(principal, bucket_id, Retention.STANDARD)
+        return await self._creation.make(principal, bucket_id, Retention.STANDARD)
 
     async def delete_recomputation(
         self, namespace: NamespaceRecord, *, user_id: str = CLEANUP_USER, request_id: str | None = None
@@ -192,32 +197,6 @@ class NamespaceManager:
                 continue
             return view_reaped(outcome)
         raise Conflict(f"namespace {name} is changed by others all the time: reap it again")
-
-    async def _refuse_unprotected(self, principal: Principal) -> None:
-        missing = await self._blobs.protection(regulatory_container(principal.tenant_key))
-        if missing is not None:
-            raise InvalidInput(f"retention=regulatory cannot be had here: {missing}")
-
-    async def _create(
-        self, principal: Principal, bucket_id: str, retention: Retention, request_id: str
-    ) -> NamespaceRecord:
-        async with self._audit.operation(
-            principal=principal,
-            operation="create-namespace",
-            namespace=namespace_name(bucket_id),
-            bucket_id=bucket_id,
-            request_id=request_id,
-            detail={"retention": retention},
-            required=False,
-        ):
-            return await self._make(principal, bucket_id, retention)
-
-    async def _make(self, principal: Principal, bucket_id: str, retention: Retention) -> NamespaceRecord:
-        return await self._cluster.create_namespace(
-            namespace_name(bucket_id),
-            labels=new_labels(bucket_id, principal.tenant_id),
-            annotations=new_annotations(principal.tenant_id, retention, await self._cluster.now()),
-        )
 
     async def _reuse(
         self, principal: Principal, record: NamespaceRecord, retention: Retention | None

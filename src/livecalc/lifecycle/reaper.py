@@ -127,9 +127,7 @@ class Reaper:
         deadline).
         """
         async with self._turn(record):
-            claimed = await self._claims.make(
-                record, reason=reason, user_id=user_id, request_id=request_id or f"reap-{record.uid}"
-            )
+            claimed = await self._claims.make(record, reason=reason, user_id=user_id, request_id=request_id or "reap")
             return await self._carry_out(claimed, continued=False)
 
     async def resume_one(self, record: NamespaceRecord) -> ReapOutcome | None:

@@ -55,6 +55,7 @@ class Undertaking:
         self._parts = parts
         self._hold = hold
         self._archived: Archived | None = None
+        self._told = Told(cluster=parts.cluster.name)
         self._waived: str | None = None
         self._required = parts.policy.requires_archive(hold.record)
         self._journal = Journal(
@@ -99,6 +100,7 @@ class Undertaking:
         except Reaping:
             raise
         except LivecalcError as error:
+            await self._see_it_is_ours()
             if self._required:
                 raise Unavailable(
                     f"namespace {record.name} is kept, because it could not be archived: {error.detail}"
@@ -106,8 +108,8 @@ class Undertaking:
             return await self._waive(error.detail)
 
     async def _archive(self) -> ArchiveReceipt | ArchiveWaiver:
-        told = await self._tell()
-        self._archived = await self._parts.archiver.archive(self._hold, told, strict=self._required)
+        self._told = await self._tell()
+        self._archived = await self._parts.archiver.archive(self._hold, self._told, strict=self._required)
         if self._archived.receipt is None:
             if self._required and not self._hold.record.terminating:
                 raise Unavailable(f"its archive {self._hold.claim.archive} was waived, and one is required")
@@ -145,9 +147,8 @@ class Undertaking:
         self._waived = why
         if self._archived is None:
             try:
-                self._archived = await self._parts.archiver.waive(
-                    self._hold, Told(cluster=self._parts.cluster.name, notes=[why])
-                )
+                told = msgspec.structs.replace(self._told, notes=[*self._told.notes, why])
+                self._archived = await self._parts.archiver.waive(self._hold, told)
             except LivecalcError as error:
                 LOG.warning("Nor could the waiver of namespace %s be stored: %s", record.name, error.detail)
         return ArchiveWaiver(namespace_uid=record.uid, reason=why)
@@ -177,9 +178,19 @@ class Undertaking:
         except Reaping:
             raise
         except LivecalcError as error:
+            await self._see_it_is_ours()
             if self._required:
                 raise
             return await self._waive(error.detail)
+
+    async def _see_it_is_ours(self) -> None:
+        """Raise Reaping when another has gone on with the claim, or has finished: we were stopped for too long.
+
+        A namespace that is gone though no outcome is recorded was taken away by hand, and is ours to conclude.
+        """
+        await self._hold.refresh()
+        if self._hold.gone and await self._journal.is_concluded():
+            raise Reaping(f"namespace {self._hold.record.name} is gone: another reaper was faster")
 
     async def _remember_volumes(self) -> None:
         known = self._hold.claim.volumes
@@ -211,7 +222,7 @@ class Undertaking:
         return msgspec.structs.replace(bare, **archived_facts(self._archived))
 
     async def _conclude(self, outcome: ReapOutcome) -> None:
-        await self._hold.refresh()
+        await self._see_it_is_ours()
         if self._waived is not None:
             await self._journal.conclude(WAIVE, "ok", {"reason": self._waived})
         detail = {

@@ -10,11 +10,12 @@ import anyio.to_thread
 import msgspec
 from msgspec import Struct
 
+from livecalc.blobs.digest import sha256_of
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.modelconfig import RESULTS
 from livecalc.domain.partitions import OutputPart, PartitionRecord
 from livecalc.pipeline.partition import check_arrays, read_array, read_record
-from livecalc.records.book import JobBook, sha256_of
+from livecalc.records.book import JobBook
 from livecalc.records.model import FinishedRecord, SubmittedRecord
 from livecalc.wire.jobs import Difference
 

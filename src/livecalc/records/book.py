@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.blobs.scratch import scratch_folder
+from livecalc.blobs.stored import decode_stored
 from livecalc.domain.buckets import is_recompute
 from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
 from livecalc.domain.jobs import RANDOM_BITS, is_job_id, new_job_id
@@ -70,9 +71,12 @@ class JobBook:
         except NotFound:
             return None
 
-    async def drop_key(self, tenant_key: str, bucket_id: str, submit_key: str) -> None:
-        """Free a key whose job came to nothing."""
-        await self._forget(paths.results_container(tenant_key), _key_path(bucket_id, submit_key))
+    async def drop_key(self, tenant_key: str, record: SubmittedRecord, submit_key: str) -> None:
+        """Free the key of a job that came to nothing; one that another job has stays."""
+        container, name = paths.results_container(tenant_key), _key_path(record.bucket_id, submit_key)
+        with suppress(NotFound):
+            if await read_all(self._blobs, container, name) == record.job_id.encode():
+                await self._forget(container, name)
 
     async def submitted(self, tenant_key: str, job_id: str) -> SubmittedRecord:
         """Read what was asked. Raises NotFound, Damaged."""
@@ -244,10 +248,7 @@ class JobBook:
 
     async def _read(self, shelf: Shelf, name: str, kind: type[T]) -> T:
         raw = await read_all(self._blobs, shelf.container, shelf.blob(name))
-        try:
-            return msgspec.json.decode(raw, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Damaged(f"record {name} cannot be read: {error}") from None
+        return decode_stored(raw, kind, f"record {name}")
 
     async def _forget_all(self, tenant_key: str, job: "_Entry") -> None:
         """What says that there is such a job goes first, and what says where to look for the rest goes last."""
@@ -296,9 +297,3 @@ def _last_id_before(moment: datetime) -> str:
 
 def _key_path(bucket_id: str, submit_key: str) -> str:
     return paths.submit_key(bucket_id, hashlib.sha256(submit_key.encode()).hexdigest())
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,13 +9,14 @@ import anyio.to_thread
 import msgspec
 
 from livecalc.audit.log import AuditLog
+from livecalc.blobs.digest import sha256_of
 from livecalc.cluster.port import Cluster
 from livecalc.domain.errors import Damaged, NotFound, Reaping
 from livecalc.domain.jobs import JobState
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.partitions import PartitionRecord
 from livecalc.pipeline.partition import check_arrays, read_record
-from livecalc.records.book import JobBook, sha256_of
+from livecalc.records.book import JobBook
 from livecalc.records.ends import ClusterView, Stored, StoredPart, cancelled, failed, succeeded, why_it_ended
 from livecalc.records.model import FinishedRecord, JobRecords, PartitionPlan, SubmittedRecord
 from livecalc.telemetry.notices import notice

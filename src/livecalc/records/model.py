@@ -48,6 +48,8 @@ class SubmittedRecord(Struct, frozen=True, kw_only=True):
     image: str
     versions: dict[str, str]
     created_at: str
+    log_limit: int | None = None
+    """The most bytes that a worker may store as its log; None in records of earlier versions."""
 
 
 class FinishedRecord(Struct, frozen=True, kw_only=True):

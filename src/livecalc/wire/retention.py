@@ -36,14 +36,26 @@ class RetentionEntry(Struct, frozen=True, kw_only=True):
     name: str
     """`{bucket_id}/{timestamp}`, a job's id, a bundle's hash."""
     bucket_id: str | None
-    kept_until: str | None
-    """None when it is not known."""
+    kept_until: str
+    """The date that was promised; what something else needs stays longer."""
     blobs: int
     """All that goes with it: of an archive the blobs that its manifest lists, and the manifest."""
     bytes: int
     decision: str
     """`keep`, `delete`."""
     reason: str
+
+
+class RetentionBegun(Struct, frozen=True, kw_only=True):
+    """A deletion that an earlier run left unfinished, and that is not among the planned ones."""
+
+    kind: str
+    tenant: str
+    name: str
+    bucket_id: str | None
+    begun_at: str
+    kept: str | None
+    """Why it stays after all; None when the next run finishes it."""
 
 
 class RetentionOutcome(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The worker's log: what the model prints and a few lines of our own, passed on to standard output and kept on disk.
 
-Both get the same bytes, always: the archive trusts a pod's log only when it equals the copy's digest. So nothing
-else in a worker writes to standard output or standard error.
+Both get the same bytes: the archive trusts a pod's log only when it equals the copy's digest. So nothing else in a
+worker writes to standard output or standard error. Only a copy that its disk does not take ends before the other.
 """
 
 import hashlib
@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 
 _PREFIX = b"livecalc: "
+_MOST_GIVEN_BACK = 64 << 20
+"""Bytes of a copy that filled its disk; what the model has computed needs room too."""
 
 
 class LogCopy:
@@ -19,10 +21,12 @@ class LogCopy:
         self.path = path
         self.size = 0
         """Bytes of the copy, our own lines counted."""
+        self.refused = ""
+        """Why the disk did not take all of the copy; empty when it did."""
         self._limit = limit
         self._printed = 0
         self._stdout: int | None = stdout
-        self._file = path.open("xb", buffering=0)
+        self._file = path.open("x+b", buffering=0)
         self._digest = hashlib.sha256()
         self._fresh_line = True
 
@@ -33,11 +37,11 @@ class LogCopy:
 
     @property
     def truncated(self) -> bool:
-        """Whether the model printed more than the limit."""
-        return self._printed > self._limit
+        """Whether the copy is not all that was printed: over the limit, or over what the disk takes."""
+        return self._printed > self._limit or bool(self.refused)
 
     def pass_on(self, data: bytes) -> None:
-        """Take what the model printed. Raises OSError when the disk is full."""
+        """Take what the model printed."""
         room = self._limit - self._printed
         self._printed += len(data)
         if room > 0:
@@ -46,29 +50,62 @@ class LogCopy:
             self.say(f"the log is cut here, at its limit of {self._limit:,} bytes; the model goes on")
 
     def say(self, text: str) -> None:
-        """Write a line of our own, on a line of its own. Raises OSError when the disk is full."""
-        lead = b"" if self._fresh_line else b"\n"
-        line = " ".join(text.split()).encode(errors="backslashreplace")
-        self._write(lead + _PREFIX + line + b"\n")
+        """Write a line of our own, on a line of its own."""
+        self._write(_line(text, fresh=self._fresh_line))
+
+    def give_way(self, why: str) -> bool:
+        """Make room on the disk: give up the end of the copy, and keep no more. False when there is none to give up."""
+        left = max(self.size // 2, self.size - _MOST_GIVEN_BACK)
+        given = self.size - left
+        self.refused = self.refused or why
+        self.size = left
+        os.ftruncate(self._file.fileno(), left)
+        return given > 0
 
     def close(self) -> None:
         """End the copy: the last line says so when it was cut, and nothing is written afterwards."""
-        if self.truncated:
+        if self._printed > self._limit:
             self.say(f"the log was cut: the model printed {self._printed:,} bytes, the first {self._limit:,} are kept")
-        self._file.close()
+        with self._file:
+            if self.refused:
+                self._end_early()
 
     def _write(self, data: bytes) -> None:
         if not data:
             return
         self._fresh_line = data.endswith(b"\n")
-        self.size += len(data)
-        self._digest.update(data)
         if self._stdout is not None:
             try:
                 _write_all(self._stdout, data)
             except OSError:  # nobody reads it any more, or its disk is full: the copy goes on
                 self._stdout = None
-        _write_all(self._file.fileno(), data)
+        if self.refused:
+            return
+        try:
+            _write_all(self._file.fileno(), data)
+        except OSError as error:
+            self.size = os.fstat(self._file.fileno()).st_size
+            self.give_way(error.strerror or str(error))
+            return
+        self.size += len(data)
+        self._digest.update(data)
+
+    def _end_early(self) -> None:
+        """Say in the copy why it ends, if there is room for that, and digest what it is now."""
+        descriptor = self._file.fileno()
+        try:
+            os.lseek(descriptor, 0, os.SEEK_END)
+            _write_all(descriptor, _line(f"the copy of the log ends here: {self.refused}", fresh=not self.size))
+        except OSError:
+            os.ftruncate(descriptor, self.size)
+        self._file.seek(0)
+        self._digest = hashlib.file_digest(self._file, "sha256")  # type: ignore[assignment]  (the same kind of object)
+        self.size = os.fstat(descriptor).st_size
+
+
+def _line(text: str, *, fresh: bool) -> bytes:
+    lead = b"" if fresh else b"\n"
+    return lead + _PREFIX + " ".join(text.split()).encode(errors="backslashreplace") + b"\n"
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

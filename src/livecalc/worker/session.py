@@ -33,7 +33,7 @@ def run_session(  # noqa: PLR0913  (each is a part of the worker)
         partition = find_partition(task, pod.index)
         log = LogCopy(pod.folder / "log", limit=task.limits["log_bytes"])
         log.say(_opening(task, partition, pod))
-        end = do_work(
+        end = _work(
             Work(
                 pod=pod,
                 task=task,
@@ -52,10 +52,22 @@ def run_session(  # noqa: PLR0913  (each is a part of the worker)
     except LivecalcError as error:
         return _give_up(pod, error.detail)
     except OSError as error:
-        return _give_up(pod, f"the worker could not go on: {error}")
+        return _give_up(pod, _stuck(error))
     statement = _statement(end, log, _store_log(pod, grants, partition, log))
     _state(pod, statement)
     return end.exit
+
+
+def _work(work: Work) -> End:
+    """Do it; a disk that is full, or broken, ends the work and not the log."""
+    try:
+        return do_work(work)
+    except OSError as error:
+        return End(exit=EXIT_AGAIN, error=_stuck(error))
+
+
+def _stuck(error: OSError) -> str:
+    return f"the worker could not go on: {error}"
 
 
 def _opening(task: Task, partition: PartitionTask, pod: Pod) -> str:
@@ -86,6 +98,7 @@ def _statement(end: End, log: LogCopy, log_attempt: int | None) -> Statement:
         log_sha256=log.sha256,
         log_bytes=log.size,
         log_truncated=log.truncated,
+        log_refused=bool(log.refused),
     )
 
 

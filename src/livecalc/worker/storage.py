@@ -1,14 +1,14 @@
 """What a worker fetches and stores by its grants."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
+from livecalc.blobs.digest import sha256_of
 from livecalc.blobs.port import GrantClient
-from livecalc.domain.errors import AlreadyExists, Damaged, Forbidden, InvalidInput
+from livecalc.blobs.stored import decode_stored
+from livecalc.domain.errors import AlreadyExists, Forbidden, InvalidInput
 from livecalc.domain.tasks import PartitionTask, Task
 
 GrantClients = Callable[[str], GrantClient]
@@ -27,10 +27,7 @@ class StoredBlob(Struct, frozen=True, kw_only=True):
 def fetch_task(grants: GrantClients, url: str, path: Path) -> Task:
     """Read what there is to do. Raises whatever a grant client raises, and Damaged when it is no task."""
     grants(url).fetch(url, path, limit=_TASK_BYTES)
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Task)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Damaged(f"the task of this worker is not readable: {error}") from error
+    return decode_stored(path.read_bytes(), Task, "the task of this worker")
 
 
 def find_partition(task: Task, index: int) -> PartitionTask:
@@ -63,9 +60,3 @@ def store_log(grants: GrantClients, urls: Sequence[str], attempt: int, path: Pat
             continue
         return number
     raise Forbidden(f"no log grant is left: attempt {attempt} of {len(urls)}")
-
-
-def sha256_of(path: Path) -> str:
-    """Digest a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

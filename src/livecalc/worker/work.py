@@ -1,5 +1,7 @@
 """The work itself: open the bundle, compute the partition, store what came of it."""
 
+import errno
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from livecalc.bundles.open import open_bundle
 from livecalc.domain.errors import Damaged, Forbidden, InvalidInput, LivecalcError, TooLarge
 from livecalc.domain.jobs import EXIT_BUNDLE, EXIT_MODEL, EXIT_OK, EXIT_VIOLATION, PROGRESS
 from livecalc.domain.modelconfig import DEFAULT_BLOCK, Config
+from livecalc.domain.partitions import PartitionRecord
 from livecalc.domain.tasks import PartitionTask, Task
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.domain.violations import ANNOTATION, format_violations
@@ -27,6 +30,7 @@ from livecalc.worker.storage import GrantClients, StoredBlob, store_result
 
 _SHOWN_VIOLATIONS = 100
 _SHOWN_HASH = 12
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Work(Struct, frozen=True, kw_only=True):
@@ -141,8 +145,21 @@ def _store(work: Work, outcome: Outcome, block: int) -> StoredBlob:
         block=block,
     )
     path = work.pod.folder / "partition.zip"
-    write_partition(path, record, outcome.arrays)
+    _write(work, path, record, outcome.arrays)
     stored = store_result(work.grants, work.partition.result, path)
     if stored.sha256 is None:
         work.log.say("an earlier try has stored its result already: it stays")
     return stored
+
+
+def _write(work: Work, path: Path, record: PartitionRecord, arrays: Mapping[str, Path]) -> None:
+    """Write the partition's file; on a full disk the log gives way to it, down to nothing. Raises OSError."""
+    while True:
+        try:
+            write_partition(path, record, arrays)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            if error.errno not in _FULL or not work.log.give_way(f"{error.strerror}, and the result needed the room"):
+                raise
+        else:
+            return

@@ -1,19 +1,18 @@
 """One harness for all tests of an adapter, and a namespace for each test."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from contracts.cluster_harness import ADAPTERS, Harness, Place, new_name
+from contracts.cluster_harness import ADAPTERS, Harness, Place, new_name, open_harness
 
 from livecalc.domain.errors import NotFound
 
 
 @pytest.fixture(scope="package", params=ADAPTERS)
-def harness(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
-    harness = ADAPTERS[request.param](tmp_path_factory.mktemp("cluster"))
-    yield harness
-    harness.close()
+async def harness(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Harness]:
+    async with open_harness(request.param, tmp_path_factory.mktemp("cluster")) as harness:
+        yield harness
 
 
 @pytest.fixture

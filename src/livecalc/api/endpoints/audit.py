@@ -5,8 +5,11 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from starlette.responses import Response
 
-from livecalc.api.call import Call, answer
+from livecalc.api.call import Call, answer, answer_page
 from livecalc.api.query import Timestamp
+from livecalc.domain.timestamps import format_timestamp
+
+PATH = "/v1/platform/audit"
 
 
 class AuditQuery(Struct, frozen=True, kw_only=True):
@@ -14,6 +17,9 @@ class AuditQuery(Struct, frozen=True, kw_only=True):
 
     since: Annotated[Timestamp | None, Meta(description="Only those from this time on.")] = None
     limit: Annotated[int, Meta(ge=1, le=10_000, description="At most so many, the newest.")] = 100
+    before: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Only those with a smaller number; from Link.")
+    ] = None
 
 
 class HeadsQuery(Struct, frozen=True, kw_only=True):
@@ -25,9 +31,13 @@ class HeadsQuery(Struct, frozen=True, kw_only=True):
 
 
 async def list_audit(call: Call[AuditQuery]) -> Response:
-    """Newest first."""
-    entries = await call.platform.audit.read(call.principal.tenant_id, since=call.query.since, limit=call.query.limit)
-    return answer(entries)
+    """One page, newest first; `Link` leads to the next."""
+    query = call.query
+    entries = await call.platform.audit.read(
+        call.principal.tenant_id, since=query.since, limit=query.limit + 1, before=query.before
+    )
+    since = {"since": format_timestamp(query.since)} if query.since else {}
+    return answer_page(entries, query.limit, PATH, lambda last: {"before": last.sequence, **since})
 
 
 async def verify_audit(call: Call[HeadsQuery]) -> Response:

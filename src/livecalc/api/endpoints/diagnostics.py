@@ -35,6 +35,12 @@ class ViolationsQuery(Struct, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=10_000, description="At most so many, the newest.")] = 100
 
 
+class VerifyQuery(Struct, frozen=True, kw_only=True):
+    """With what."""
+
+    blobs_only: Annotated[bool, Meta(description="Not with the tenant's audit chain, which is read whole.")] = False
+
+
 class ReindexQuery(Struct, frozen=True, kw_only=True):
     """What to do about differences."""
 
@@ -53,9 +59,13 @@ async def get_manifest(call: Call[NoQuery]) -> Response:
     return Response(manifest, media_type=media.JSON)
 
 
-async def verify_archive(call: Call[NoQuery]) -> Response:
+async def verify_archive(call: Call[VerifyQuery]) -> Response:
     """Check every blob against the manifest; `latest` instead of a timestamp is the bucket's newest archive."""
     diagnostics, bucket_id, timestamp = call.platform.diagnostics, call.path("bucket_id"), call.path("timestamp")
+    if call.query.blobs_only:
+        if timestamp == LATEST:
+            timestamp = (await diagnostics.latest(call.principal, check_any_bucket_id(bucket_id))).timestamp
+        return answer(await diagnostics.verify_blobs(call.principal, bucket_id, timestamp))
     if timestamp == LATEST:
         return answer(await diagnostics.verify_latest(call.principal, check_any_bucket_id(bucket_id)))
     return answer(await diagnostics.verify(call.principal, bucket_id, timestamp))

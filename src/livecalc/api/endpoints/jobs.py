@@ -4,17 +4,16 @@ import asyncio
 from importlib import import_module
 from typing import Annotated
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 from starlette.responses import Response
 
 from livecalc.api.accept import negotiate
 from livecalc.api.call import Call, answer
 from livecalc.api.endpoints.bundles import push_file
 from livecalc.api.forms import read_submit
-from livecalc.api.query import Timestamp
+from livecalc.api.query import Timestamp, read_labels
 from livecalc.api.route import NoQuery
 from livecalc.api.streams import EventStream, Stream
-from livecalc.domain.errors import InvalidInput
 from livecalc.domain.jobs import JobState
 from livecalc.jobs.service import SubmitRequest
 from livecalc.wire import media
@@ -50,20 +49,11 @@ class ResultQuery(Struct, frozen=True, kw_only=True):
 async def submit_job(call: Call[NoQuery]) -> Response:
     """202; the work goes on behind it."""
     async with read_submit(call.request, call.platform.bundles.limits.bytes) as form:
-        digest = form.model_bundle_hash
+        request: SubmitRequest = form
         if form.bundle is not None:
+            await call.platform.jobs.admit(call.principal, form, request_id=call.request_id)
             pushed = await push_file(call.platform, call.principal, form.bundle, request_id=call.request_id)
-            digest = pushed.model_bundle_hash
-    request = SubmitRequest(
-        bucket_id=form.bucket_id,
-        model_bundle_hash=digest,
-        name=form.name,
-        labels=form.labels,
-        partitions=form.partitions,
-        deadline_seconds=form.deadline_seconds,
-        retention=form.retention,
-        submit_key=form.submit_key,
-    )
+            request = structs.replace(form, model_bundle_hash=pushed.model_bundle_hash)
     submitted = await call.platform.jobs.submit(call.principal, request, request_id=call.request_id)
     return answer(submitted, 202, {"Location": submitted.status_url})
 
@@ -80,7 +70,7 @@ async def list_jobs(call: Call[JobsQuery]) -> Response:
         call.principal,
         bucket_id=query.bucket_id,
         state=query.state,
-        labels=_labels(query.label),
+        labels=read_labels(query.label, "query parameter label"),
         since=query.since,
         prefix=query.prefix,
         limit=query.limit,
@@ -116,13 +106,3 @@ async def cancel_job(call: Call[NoQuery]) -> Response:
     """202; one that has ended stays as it is."""
     job = await call.platform.jobs.cancel(call.principal, call.path("job_id"), request_id=call.request_id)
     return answer(job, 202)
-
-
-def _labels(texts: list[str]) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise InvalidInput(f"query parameter label={text[:60]!r} is not valid: use key=value")
-        labels[key] = value
-    return labels

@@ -1,12 +1,11 @@
 """`/v1/platform/namespaces`: the transient namespaces of the caller's buckets."""
 
 from typing import Annotated
-from urllib.parse import urlencode
 
 from msgspec import Meta, Struct
 from starlette.responses import Response
 
-from livecalc.api.call import Call, answer
+from livecalc.api.call import Call, answer, answer_page
 from livecalc.api.route import NoQuery
 from livecalc.domain.namespaces import CREATED_AT
 from livecalc.domain.retention import Retention
@@ -63,13 +62,8 @@ async def list_namespaces(call: Call[ListQuery]) -> Response:
     found = await call.platform.namespaces.list_namespaces(
         call.principal, limit=query.limit + 1, after=query.after, recomputations=query.recomputations
     )
-    if len(found) <= query.limit:
-        return answer(found)
-    page = found[: query.limit]
-    following = {"limit": query.limit, "after": page[-1].namespace}
-    if query.recomputations:
-        following["recomputations"] = "true"
-    return answer(page, headers={"Link": f'<{PATH}?{urlencode(following)}>; rel="next"'})
+    kinds = {"recomputations": "true"} if query.recomputations else {}
+    return answer_page(found, query.limit, PATH, lambda last: {"after": last.namespace, **kinds})
 
 
 async def get_namespace(call: Call[NoQuery]) -> Response:

@@ -1,11 +1,9 @@
 """Health, metrics, keys, documents, and who the caller is."""
 
 import asyncio
-import platform as machine
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import cache, partial
-from importlib.metadata import version
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +16,7 @@ from livecalc.api.problems import Refusal
 from livecalc.api.route import NoQuery
 from livecalc.domain.errors import LivecalcError, NotFound, Unavailable
 from livecalc.domain.timestamps import format_timestamp
+from livecalc.telemetry.versions import versions
 from livecalc.wire import media
 from livecalc.wire.status import Health, Status
 
@@ -87,15 +86,9 @@ async def status(call: Call[NoQuery]) -> Response:
         tenant_id=principal.tenant_id,
         user_id=principal.user_id,
         token_expires_at=None if principal.expires_at is None else format_timestamp(principal.expires_at),
-        versions=await asyncio.to_thread(_versions),
+        versions=await asyncio.to_thread(versions),
     )
     return answer(body)
-
-
-@cache
-def _versions() -> dict[str, str]:
-    libraries = {name: version(name) for name in ("numpy", "pyarrow")}
-    return {"livecalc": __version__, "python": machine.python_version(), **libraries}
 
 
 async def _look_up_nothing(cluster: "Cluster") -> None:

@@ -6,13 +6,16 @@ Needs a container with version-level immutability, which an operator makes.
 import secrets
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobProperties, ImmutabilityPolicy
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from livecalc.blobs.azure.failures import NO_CONTAINER, code_of
+from livecalc.blobs.azure.retry import is_of_azurite
 from livecalc.domain.errors import Conflict, Unavailable
 
 _LOCKED = "Locked"
@@ -98,11 +101,23 @@ async def what_is_missing(account: str, container: ContainerClient) -> str | Non
     Raises AzureError for what says nothing about protection.
     """
     name = container.container_name
+    emulated: list[bool] = []
+
+    def look(answer: PipelineResponse[Any, Any]) -> None:
+        emulated.append(is_of_azurite(answer.http_response))
+
     try:
-        properties = await container.get_container_properties()
+        properties = await container.get_container_properties(raw_response_hook=look)
     except ResourceNotFoundError as error:
         if code_of(error) != NO_CONTAINER:
             raise
+        properties = None
+    if any(emulated):
+        return (
+            f"{name} would lie in blob store {account}, and that is Azurite, which takes locks and keeps none: "
+            f"use a storage account of Azure ({PAGE})"
+        )
+    if properties is None:
         return unprovisioned(account, name)
     if properties.immutable_storage_with_versioning_enabled is not True:
         return (

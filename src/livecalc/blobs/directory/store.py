@@ -17,6 +17,7 @@ from livecalc.blobs.directory.tree import reported
 from livecalc.blobs.directory.upload import Upload, sweep_temporaries
 from livecalc.blobs.names import check_blob, check_container, check_metadata, check_prefix
 from livecalc.blobs.port import BlobInfo, Body, Verb
+from livecalc.blobs.streams import closing
 from livecalc.domain.errors import InvalidInput, NotFound
 
 CHUNK = 1024 * 1024
@@ -52,17 +53,22 @@ class DirectoryStore:
         sha256: str | None = None,
     ) -> BlobInfo:
         """Store a blob. See the port; InvalidInput also when it, or a part of its path, is blob and folder at once."""
-        checked = check_metadata(metadata)
-        if locked_until is not None:
-            raise self._cannot_lock(container, name)
-        upload = Upload(self._address(container, name), sha256)
-        if isinstance(body, bytes):
-            return await in_thread(partial(self._write_at_once, upload, body, checked))
+        async with closing(body):
+            checked = check_metadata(metadata)
+            if locked_until is not None:
+                raise self._cannot_lock(container, name)
+            upload = Upload(self._address(container, name), sha256)
+            if isinstance(body, bytes):
+                return await in_thread(partial(self._write_at_once, upload, body, checked))
+            return await self._write_stream(upload, body, checked)
+
+    async def _write_stream(self, upload: Upload, body: AsyncIterator[bytes], metadata: Mapping[str, str]) -> BlobInfo:
         try:
             await in_thread(partial(self._refuse_existing, upload.address))
-            async for chunk in _coalesced(body):
-                await in_thread(partial(upload.append, chunk))
-            return await in_thread(partial(upload.publish, self._now(), checked))
+            async with closing(_coalesced(body)) as chunks:
+                async for chunk in chunks:
+                    await in_thread(partial(upload.append, chunk))
+            return await in_thread(partial(upload.publish, self._now(), metadata))
         finally:
             await in_thread(upload.close)
 

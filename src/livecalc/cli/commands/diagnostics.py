@@ -134,13 +134,20 @@ def download_command(ctx: click.Context, archive: str, output: Path | None, *, a
     from livecalc.cli.archive import find
     from livecalc.cli.download import fetch
     from livecalc.cli.progress import transfer
+    from livecalc.cli.silence import waiting_for
     from livecalc.cli.views.archives import tell_fetched
 
     with interruptible("Interrupted; the same command goes on where it stopped."), connected() as client, a_check():
-        found = find(client, archive)
+        with waiting_for(f"archive {archive}"):
+            found = find(client, archive)
         target = output or Path(found.path.replace("/", "-"))
-        with transfer(found.path) as advance:
-            report = fetch(client, found, target, advance)
+        with waiting_for(f"archive {found.path}") as stir, transfer(found.path) as advance:
+
+            def tell(done: int, whole: int) -> None:
+                stir()
+                advance(done, whole)
+
+            report = fetch(client, found, target, tell)
     if as_json:
         emit_json(report)
     else:

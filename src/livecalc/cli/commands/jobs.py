@@ -91,7 +91,7 @@ def watch_command(ctx: click.Context, job: str, *, as_json: bool) -> None:
 
 @command.command("logs", example="livecalc jobs logs j-01jdx4m8 --follow")
 @_job
-@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended, with all workers at once.")
 def logs_command(job: str, *, follow: bool) -> None:
     """Print what a job's workers print, or printed before their namespace went."""
     with connected() as client:

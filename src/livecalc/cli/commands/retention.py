@@ -12,9 +12,12 @@ from livecalc.cli.session import connected
 from livecalc.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from livecalc.lifecycle.retention.plan import RetentionPlan
     from livecalc.lifecycle.retention.report import RetentionReport
     from livecalc.settings import Settings
+    from livecalc.wire.retention import RetentionBegun
 
 EXAMPLE = """
 livecalc retention plan
@@ -43,15 +46,16 @@ def plan_command(ctx: click.Context, tenant: str | None, *, as_json: bool) -> No
 
     Exits 1 when something could not be decided on.
     """
-    from livecalc.cli.views.retention import entry, show_plan, total_plan
+    from livecalc.cli.views.retention import begun, count_plan, entry, show_plan, total_plan
 
     settings = _own_settings()
     note(f"Target: {settings.own_target}")
     plan = asyncio.run(_plan(settings, tenant))
     entries = [entry(each) for each in plan.entries]
-    _tell(plan)
+    left = [begun(each) for each in plan.begun]
+    _tell(left, plan.problems)
     if as_json:
-        emit_json({"entries": entries, "problems": plan.problems})
+        emit_json({"entries": entries, "begun": left, "problems": plan.problems, "counts": count_plan(entries)})
     else:
         emit(show_plan(entries))
         emit(total_plan(entries))
@@ -65,20 +69,20 @@ def plan_command(ctx: click.Context, tenant: str | None, *, as_json: bool) -> No
 def apply_command(ctx: click.Context, tenant: str | None, *, as_json: bool) -> None:
     """Delete what has outlived its retention, each deletion audited before and after.
 
-    At most MAX_REAPS archives go in one run. Exits 1 when something failed, or could not be decided on.
+    At most MAX_REAPS archives go in one run, as many jobs, and as many bundles. Exits 1 when something failed, or could
+    not be decided on.
     """
-    from livecalc.cli.views.retention import outcome, show_report, total_report
+    from livecalc.cli.views.retention import count_report, outcome, show_report, total_report
     from livecalc.telemetry.logs import configure_logs
 
     settings = _own_settings()
     configure_logs(level=settings.logs.level, format=settings.logs.format)
     note(f"Target: {settings.own_target}")
     report = asyncio.run(_apply(settings, tenant))
-    for sentence in report.problems:
-        note(f"Note: {sentence}")
+    _tell([], report.problems)
     outcomes = [outcome(each) for each in report.outcomes]
     if as_json:
-        emit_json({"outcomes": outcomes, "problems": report.problems})
+        emit_json({"outcomes": outcomes, "problems": report.problems, "counts": count_report(report)})
     else:
         if outcomes:
             emit(show_report(outcomes))
@@ -156,11 +160,12 @@ async def _apply(settings: "Settings", tenant: str | None) -> "RetentionReport":
         return await platform.curator.apply(await platform.curator.plan(tenant=tenant))
 
 
-def _tell(plan: "RetentionPlan") -> None:
-    for tenant, mark in plan.begun:
-        what = f"{mark.target.kind} {mark.target.name} of tenant {tenant.key}"
-        note(f"Note: the deletion of {what}, begun at {mark.started_at}, was cut off: apply finishes it")
-    for sentence in plan.problems:
+def _tell(left: "Sequence[RetentionBegun]", problems: "Sequence[str]") -> None:
+    for each in left:
+        what = f"{each.kind} {each.name} of tenant {each.tenant}"
+        then = "apply finishes it" if each.kept is None else f"it stays after all: {each.kept}"
+        note(f"Note: the deletion of {what}, begun at {each.begun_at}, was cut off: {then}")
+    for sentence in problems:
         note(f"Note: {sentence}")
 
 

@@ -52,22 +52,23 @@ def command(  # noqa: PLR0913  (the options of a submit)
     MODEL is a folder, or a packaged example's name, which is packed first; a bundle file; or the hash of a bundle
     that is there already. Ctrl-C while waiting detaches, and the job goes on.
     """
-    from livecalc.cli.model import bring
+    from livecalc.cli.model import submittable
     from livecalc.cli.waiting import wait_for
 
     chosen = parse_labels(labels)
     seconds = None if deadline is None else _read_deadline(deadline)
     start = time.monotonic()
     with connected() as client:
-        handle = client.submit(
-            bring(client, model),
-            bucket=bucket,
-            name=name,
-            labels=chosen,
-            partitions=partitions,
-            deadline_seconds=seconds,
-            retention=retention,
-        )
+        with submittable(model) as given:
+            handle = client.submit(
+                given,
+                bucket=bucket,
+                name=name,
+                labels=chosen,
+                partitions=partitions,
+                deadline_seconds=seconds,
+                retention=retention,
+            )
         submitted = handle.submitted
         if not wait:
             if as_json:

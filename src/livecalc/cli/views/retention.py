@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from livecalc.cli.format import NONE, count, day, moment, short, size
 from livecalc.cli.tables import table
 from livecalc.domain.timestamps import format_timestamp
-from livecalc.lifecycle.retention.plan import Entry
+from livecalc.lifecycle.retention.plan import Begun, Entry
 from livecalc.lifecycle.retention.report import Outcome, Result, RetentionReport
-from livecalc.wire.retention import Hold, RetentionEntry, RetentionOutcome
+from livecalc.wire.retention import Hold, RetentionBegun, RetentionEntry, RetentionOutcome
 
 _RESULTS: tuple[tuple[Result, str], ...] = (
     ("deleted", "deleted"),
@@ -26,11 +26,24 @@ def entry(planned: Entry) -> RetentionEntry:
         tenant=planned.tenant.key,
         name=target.name,
         bucket_id=target.bucket_id or None,
-        kept_until=format_timestamp(seen.kept_until) if seen.kept_until else None,
+        kept_until=format_timestamp(seen.kept_until),
         blobs=seen.stored.blobs,
         bytes=seen.stored.bytes,
         decision=type(planned.decision).__name__.lower(),
         reason=planned.decision.reason,
+    )
+
+
+def begun(left: Begun) -> RetentionBegun:
+    """One deletion that was cut off."""
+    target = left.mark.target
+    return RetentionBegun(
+        kind=target.kind,
+        tenant=left.tenant.key,
+        name=target.name,
+        bucket_id=target.bucket_id or None,
+        begun_at=left.mark.started_at,
+        kept=left.kept,
     )
 
 
@@ -74,6 +87,12 @@ def total_plan(entries: Sequence[RetentionEntry]) -> str:
     return f"To delete: {_counted(due)}, {size(sum(each.bytes for each in due))}; {len(entries) - len(due)} kept."
 
 
+def count_plan(entries: Sequence[RetentionEntry]) -> dict[str, int]:
+    """Sum a plan up in numbers; `bytes` are those of what goes."""
+    due = [each for each in entries if each.decision == "delete"]
+    return {"delete": len(due), "keep": len(entries) - len(due), "bytes": sum(each.bytes for each in due)}
+
+
 def show_report(outcomes: Sequence[RetentionOutcome]) -> str:
     """What became of each planned deletion."""
     rows = [
@@ -88,6 +107,11 @@ def total_report(report: RetentionReport) -> str:
     parts = [(report.count(result), words) for result, words in _RESULTS]
     found = ", ".join(f"{amount} {words}" for amount, words in parts if amount)
     return f"Retention: {found or 'nothing to do'}; {size(report.bytes)} freed."
+
+
+def count_report(report: RetentionReport) -> dict[str, int]:
+    """Sum a run up in numbers; `bytes` are those of what went."""
+    return {**{result: report.count(result) for result, _ in _RESULTS}, "bytes": report.bytes}
 
 
 def show_holds(holds: Sequence[Hold]) -> str:

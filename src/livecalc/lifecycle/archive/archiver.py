@@ -5,18 +5,20 @@ What is stored already counts as done. When a stored blob does not fit, the arch
 
 import hashlib
 import logging
+from contextlib import suppress
 from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from livecalc.blobs.port import BlobInfo, BlobStore
-from livecalc.cluster.port import Cluster
-from livecalc.domain.errors import AlreadyExists, Conflict, Damaged, LivecalcError, NotFound
+from livecalc.cluster.port import Cluster, PodRecord
+from livecalc.domain.errors import AlreadyExists, Conflict, Damaged, LivecalcError, NotFound, Unavailable
 from livecalc.domain.namespaces import REAP_ARCHIVE
 from livecalc.domain.receipts import ArchiveReceipt
 from livecalc.lifecycle.archive.collection import Collected, Collection
 from livecalc.lifecycle.archive.compose import Told, compose
+from livecalc.lifecycle.archive.earlier import Earlier, find_earlier
 from livecalc.lifecycle.archive.index import ViolationIndex
 from livecalc.lifecycle.archive.logs import LogKeeper
 from livecalc.lifecycle.archive.manifest import Manifest, encode, read_manifest
@@ -31,12 +33,15 @@ from livecalc.lifecycle.archive.places import (
     next_path,
 )
 from livecalc.lifecycle.archive.receipt import list_stored, make_receipt
+from livecalc.lifecycle.archive.stored import account_for
 from livecalc.lifecycle.hold import Hold
 from livecalc.records.book import JobBook
 
 LOG = logging.getLogger("livecalc.cleanup")
 _PATHS = 20
 """How many paths one reaping tries."""
+_UNPROVED = 3
+"""How many archives of one reaping may fail to be proved: a store that loses what it stored shall not be filled up."""
 
 
 class Archived(Struct, frozen=True, kw_only=True):
@@ -60,24 +65,40 @@ class Archiver:
         self._index = ViolationIndex(blobs, prefix)
 
     async def archive(self, hold: Hold, told: Told, *, strict: bool) -> Archived:
-        """Archive the namespace, or continue to, and prove it by reading the stored blobs back.
+        """Archive the namespace, or continue to, and prove it by what the store says of the blobs.
 
         A manifest that is there already is believed, and proved like any other. `strict` gives up rather than leave
-        out a log whose node does not answer, and archives anew, under the next path, what an earlier try waived.
-        Raises Unavailable, Damaged, Conflict.
+        out a log whose node does not answer, and archives anew, under the next path, what an earlier try waived, and,
+        at most `_UNPROVED` paths long, what cannot be proved. Raises Unavailable, Damaged, Conflict.
         """
         for _ in range(_PATHS):
-            place = archive_place(self._prefix, hold.record, hold.claim.archive)
-            stored = await list_stored(self._blobs, place)
-            if all(info.metadata.get(OWNER) == hold.record.uid for info in stored.values()):
-                if MANIFEST not in stored:
-                    await self._fill(hold, place, stored, told, strict=strict)
-                if MANIFEST in stored or await self._is_written(place):
-                    archived = await self._prove(hold, place, strict=strict)
-                    if archived.receipt is not None or not strict or hold.record.terminating:
-                        return archived
+            path = hold.claim.archive
+            try:
+                archived = await self._archive_here(hold, told, strict=strict)
+            except Damaged as error:
+                if not strict or hold.record.terminating:
+                    raise
+                if len(earlier_paths(path)) + 1 >= _UNPROVED:
+                    raise Damaged(f"{error.detail}. {_what_to_do(path)}") from error
+                LOG.error("Archiving namespace %s anew: %s", hold.record.name, error.detail)  # noqa: TRY400  (one sentence says it)
+                archived = None
+            if archived is not None:
+                return archived
             await self.move(hold)
         raise Conflict(f"the archive of namespace {hold.record.name} found no free path after {hold.claim.archive}")
+
+    async def _archive_here(self, hold: Hold, told: Told, *, strict: bool) -> Archived | None:
+        """Archive under the claim's path; None when another is needed."""
+        place = archive_place(self._prefix, hold.record, hold.claim.archive)
+        stored = await list_stored(self._blobs, place)
+        if any(info.metadata.get(OWNER) != hold.record.uid for info in stored.values()):
+            return None
+        if MANIFEST not in stored:
+            await self._fill(hold, place, stored, told, strict=strict)
+            if not await self._is_written(place):
+                return None
+        archived = await self._prove(hold, place, strict=strict)
+        return archived if archived.receipt is not None or not strict or hold.record.terminating else None
 
     async def move(self, hold: Hold) -> None:
         """Let the claim's archive go on under another path; what is stored under the old one stays there."""
@@ -91,7 +112,8 @@ class Archiver:
             raise Conflict(f"archive {hold.claim.archive} is of another namespace")
         if MANIFEST not in stored:
             entry = await self._index.entry_of(place)
-            collected = Collected(pods=[], violations=len(entry.violations) if entry else 0)
+            pods = account_for(await self._listed(hold, place, stored), stored)
+            collected = Collected(pods=pods, violations=len(entry.violations) if entry else 0)
             told = await self._after_earlier(hold, told)
             now = await self._cluster.now()
             await self._write(hold, place, compose(hold, now, collected, stored, told, waived=True))
@@ -99,8 +121,17 @@ class Archiver:
         await self._index_violations(hold, place, manifest, strict=False)
         return Archived(place=place, manifest=manifest, manifest_sha256=_digest(raw), receipt=None)
 
+    async def _listed(self, hold: Hold, place: Place, stored: dict[str, BlobInfo]) -> list[PodRecord]:
+        """The pods as far as anybody tells them: the cluster, or who stored them before."""
+        earlier = Earlier(self._blobs, place.container, list(stored.values()))
+        pods = await earlier.pods()
+        with suppress(NotFound, Unavailable):
+            pods |= {pod.uid: pod for pod in await self._cluster.list_pods(hold.record.name)}
+        return sorted(pods.values(), key=lambda pod: (pod.name, pod.uid))
+
     async def _fill(self, hold: Hold, place: Place, stored: dict[str, BlobInfo], told: Told, *, strict: bool) -> None:
         record = hold.record
+        earlier = await find_earlier(self._blobs, self._prefix, record, hold.claim.archive)
         keeper = LogKeeper(
             cluster=self._cluster,
             blobs=self._blobs,
@@ -109,6 +140,7 @@ class Archiver:
             record=record,
             jobs={job.submitted.job_id: job.submitted for job in told.jobs},
             strict=strict,
+            earlier=earlier,
         )
         collection = Collection(
             cluster=self._cluster,
@@ -119,6 +151,7 @@ class Archiver:
             record=record,
             jobs=told.jobs,
             stored=stored,
+            earlier=earlier,
         )
         collected = await collection.collect(at_once=self._logs_at_once)
         if collected is None:
@@ -128,7 +161,7 @@ class Archiver:
         await self._write(hold, place, compose(hold, await self._cluster.now(), collected, listed, told))
 
     async def _after_earlier(self, hold: Hold, told: Told) -> Told:
-        """Name the archive that this reaping has made before, under another path, and that came too early for a pod."""
+        """Name the archive that this reaping has made under an earlier path, whose place this one takes."""
         for path in earlier_paths(hold.claim.archive):
             try:
                 earlier, raw = await read_manifest(self._blobs, archive_place(self._prefix, hold.record, path))
@@ -190,6 +223,13 @@ class Archiver:
                 )
                 return
         LOG.info("Indexed %d sentinel violations", number)
+
+
+def _what_to_do(path: str) -> str:
+    return (
+        f"It is archive number {_UNPROVED} of this reaping, and there will be no other: see that the store keeps what "
+        f"it has acknowledged, then put back what is not as it was, or delete the blobs of {path}, and sweep again"
+    )
 
 
 def _digest(raw: bytes) -> str:

@@ -1,9 +1,7 @@
 """Put a manifest together from what was collected, what is stored, and what the reaper knows. Pure."""
 
-import platform
 from collections.abc import Mapping
 from datetime import datetime
-from importlib.metadata import version
 
 from msgspec import Struct, field
 
@@ -14,8 +12,7 @@ from livecalc.lifecycle.archive.manifest import ArchiveState, BlobEntry, JobEntr
 from livecalc.lifecycle.archive.places import MANIFEST, job_records, kept_until
 from livecalc.lifecycle.hold import Hold
 from livecalc.records.model import JobRecords
-
-_DISTRIBUTION = "livecalc-platform"
+from livecalc.telemetry.versions import versions
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -67,11 +64,7 @@ def compose(  # noqa: PLR0913  (the sources of a manifest)
         violations=collected.violations,
         jobs=[_entry(job, stored) for job in told.jobs],
         audit_head=told.audit_head,
-        versions={
-            "livecalc": version(_DISTRIBUTION),
-            "python": platform.python_version(),
-            "cluster": told.cluster,
-        },
+        versions={**versions(), "cluster": told.cluster},
         supersedes=told.supersedes,
         supersedes_sha256=told.supersedes_sha256,
         notes=told.notes,

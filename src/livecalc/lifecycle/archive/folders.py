@@ -3,10 +3,19 @@
 from msgspec import Struct
 
 from livecalc.blobs.port import BlobStore
+from livecalc.blobs.streams import closing
 from livecalc.domain.buckets import is_bucket_id
 from livecalc.domain.errors import Damaged, NotFound
-from livecalc.lifecycle.archive.places import INTERNAL, MANIFEST, Place, bucket_places, is_archive_timestamp, path_order
-from livecalc.lifecycle.streams import closing
+from livecalc.lifecycle.archive.places import (
+    INTERNAL,
+    MANIFEST,
+    Place,
+    bucket_places,
+    first_path,
+    is_archive_timestamp,
+    path_order,
+    split_name,
+)
 
 
 class Stray(Struct, frozen=True, kw_only=True):
@@ -44,13 +53,25 @@ async def list_folders(blobs: BlobStore, prefix: str, tenant_key: str, bucket_id
                 path = "/".join(name.split("/")[:2]) if name.count("/") > 1 else name.rpartition("/")[0]
                 first, number = counts.get(path, (name, 0))
                 counts[path] = first, number + 1
-                if name == f"{path}/{MANIFEST}" and _is_path(path):
+                if split_name(name) == (path, MANIFEST):
                     whole.add(path)
         archives += [Place(container=top.container, folder=f"{base}{path}/") for path in whole]
         strays += [
             Stray(path=path, first=first, count=number) for path, (first, number) in counts.items() if path not in whole
         ]
     return Folders(archives=sorted(archives, key=lambda place: path_order(place.path)), strays=strays)
+
+
+async def list_later(blobs: BlobStore, place: Place) -> list[Place]:
+    """List the archives of the same bucket and second with a higher number, in their order. Raises Unavailable."""
+    base = place.folder.removesuffix(f"{place.path}/")
+    found: list[Place] = []
+    async with closing(blobs.list_blobs(place.container, base + first_path(place.path))) as listing:
+        async for info in listing:
+            path, inner = split_name(info.name.removeprefix(base))
+            if inner == MANIFEST and path_order(path) > path_order(place.path):
+                found.append(Place(container=place.container, folder=f"{base}{path}/"))
+    return sorted(found, key=lambda each: path_order(each.path))
 
 
 async def find_place(blobs: BlobStore, prefix: str, tenant_key: str, bucket_id: str, timestamp: str) -> Place:
@@ -65,8 +86,3 @@ async def find_place(blobs: BlobStore, prefix: str, tenant_key: str, bucket_id: 
                 pass  # it is there, whatever became of it
             return place
     raise NotFound(f"there is no archive {bucket_id[:60]}/{timestamp[:60]}")
-
-
-def _is_path(path: str) -> bool:
-    bucket_id, _, timestamp = path.partition("/")
-    return is_bucket_id(bucket_id) and is_archive_timestamp(timestamp)

@@ -12,12 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from livecalc.blobs.port import BlobStore, read_all
+from livecalc.blobs.stored import decode_stored
+from livecalc.blobs.streams import closing
 from livecalc.domain.buckets import is_bucket_id
 from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
 from livecalc.domain.timestamps import parse_archive_timestamp, parse_timestamp
-from livecalc.lifecycle.archive.manifest import PodViolations, encode
-from livecalc.lifecycle.archive.places import INTERNAL, VIOLATIONS, Place, standard_container
-from livecalc.lifecycle.streams import closing
+from livecalc.lifecycle.archive.manifest import PodViolations, encode, read_violations
+from livecalc.lifecycle.archive.places import INTERNAL, Place, standard_container
 from livecalc.records.bounded import map_bounded
 from livecalc.telemetry.notices import notice
 from livecalc.wire.diagnostics import SentinelViolation
@@ -102,7 +103,7 @@ class ViolationIndex:
         Raises Unavailable.
         """
         try:
-            entry = _entry(place.path, await self._pods(place))
+            entry = _entry(place.path, await read_violations(self._blobs, place))
             names = entry.names if entry else ()
         except (NotFound, Damaged):
             # What the archive says is lost, and with it the entry's names: look for them by their ends.
@@ -120,16 +121,9 @@ class ViolationIndex:
         Raises Damaged, Unavailable.
         """
         try:
-            return _entry(place.path, await self._pods(place))
+            return _entry(place.path, await read_violations(self._blobs, place))
         except NotFound:
             return None
-
-    async def _pods(self, place: Place) -> list[PodViolations]:
-        raw = await read_all(self._blobs, place.container, place.blob(VIOLATIONS))
-        try:
-            return msgspec.json.decode(raw, type=list[PodViolations])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Damaged(f"the violations of archive {place.path} cannot be read: {error}") from None
 
     async def _names(self, tenant_key: str, bucket_id: str | None) -> AsyncGenerator[Named, None]:
         """Name the entries of a bucket, or of all, newest first."""
@@ -143,11 +137,11 @@ class ViolationIndex:
     async def _read(self, tenant_key: str, named: Named) -> list[SentinelViolation]:
         try:
             raw = await read_all(self._blobs, self.container(tenant_key), named.name)
-            return msgspec.json.decode(raw, type=list[SentinelViolation])
+            return decode_stored(raw, list[SentinelViolation], f"blob {named.name}")
         except NotFound:
             return []  # the retention of its archive has ended meanwhile
-        except (Damaged, msgspec.DecodeError, UnicodeDecodeError) as error:
-            why = error.detail if isinstance(error, Damaged) else str(error)
+        except Damaged as error:
+            why = error.detail
             notice(f"violations of archive {named.path} are left out, `livecalc diagnostics reindex` mends that: {why}")
             return []
 

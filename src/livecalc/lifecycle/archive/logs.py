@@ -1,28 +1,30 @@
 """Store the log of one run, in constant memory: the worker's own copy where there is one, else what its node has."""
 
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Literal
 
 from livecalc.blobs.port import BlobInfo, BlobStore
+from livecalc.blobs.streams import closing
 from livecalc.cluster.port import Cluster
 from livecalc.domain.errors import AlreadyExists, Conflict, Damaged, LivecalcError, NotFound, Unavailable
 from livecalc.domain.jobs import JOB_LABEL
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.shelves import Shelf, result_shelf
 from livecalc.domain.tasks import Statement
+from livecalc.lifecycle.archive.accounts import judged, lost, of_absent, too_large, without_log
+from livecalc.lifecycle.archive.earlier import Earlier
 from livecalc.lifecycle.archive.manifest import ContainerLog
 from livecalc.lifecycle.archive.places import OWNER, Place, about, locked_until
+from livecalc.lifecycle.archive.receipt import digest_of
 from livecalc.lifecycle.archive.runs import (
     ERROR_TEXT_LIMIT,
-    NOTHING_STATES,
     Run,
     is_error_text,
-    judge,
     metadata,
     statement_of,
 )
-from livecalc.lifecycle.streams import closing
 from livecalc.records.book import JobBook
 from livecalc.records.model import SubmittedRecord
 
@@ -44,6 +46,7 @@ class LogKeeper:
         record: NamespaceRecord,
         jobs: Mapping[str, SubmittedRecord],
         strict: bool,
+        earlier: Earlier,
     ) -> None:
         self._cluster = cluster
         self._blobs = blobs
@@ -53,6 +56,7 @@ class LogKeeper:
         self._tenant_key = record.tenant_key
         self._jobs = jobs
         self._strict = strict
+        self._earlier = earlier
 
     async def keep(self, run: Run, name: str, stored: BlobInfo | None) -> ContainerLog:
         """Store a run's log under `name`, unless `stored` is it already, and say what it is worth.
@@ -60,15 +64,19 @@ class LogKeeper:
         A log that its node does not have any more is `lost`; so is one whose node does not answer, unless `strict`.
         Raises Unavailable (the store, or strict), Conflict (the name is another's).
         """
-        if run.gone:
-            return _entry(run, state="lost", note=run.note)
-        if not run.started:
-            return _entry(run, state="complete", note=run.note)
+        without = without_log(run)
+        if without is not None:
+            return without
         statement = statement_of(run)
-        found = stored or await self._copy(run, name, statement) or await self._fetch(run, name, statement)
+        refused = await self._refused(run, statement)
+        found = stored or (None if refused else await self._copy(run, name, statement))
+        found = found or await self._again(run, name, running=False) or await self._fetch(run, name, statement)
         if isinstance(found, str):
-            return _entry(run, state="lost", note="; ".join(filter(None, [found, run.note])))
-        return judged(run, name, found, statement)
+            again = await self._again(run, name, running=True)
+            if again is None:
+                return lost(run, found)
+            found = again
+        return judged(run, name, found, statement, refused)
 
     async def keep_absent(self, run: Run, source: str, name: str, stored: BlobInfo | None) -> ContainerLog:
         """Store the log of a worker whose pod is not there any more, from the copy `source` that it has stored.
@@ -77,23 +85,39 @@ class LogKeeper:
         """
         found, why = stored, ""
         if found is None and source:
+            container, blob = self._shelved(run, source)
             try:
-                found = await self._write(run, name, self._blobs.read(*self._shelved(run, source)), "worker")
+                why = too_large((await self._blobs.stat(container, blob)).size, self._jobs.get(run.pod.job))
+                if not why:
+                    found = await self._write(run, name, self._blobs.read(container, blob), "worker")
             except NotFound:
                 pass
             except Damaged as error:
                 why = error.detail
-        if found is None:
-            return _entry(run, state="lost", note="; ".join(filter(None, [run.pod.message, why])))
-        return _entry(run, state="unknown", note=f"{run.pod.message}; {NOTHING_STATES}", name=name, stored=found)
+        return of_absent(run, name, found, why)
 
     def _shelved(self, run: Run, source: str) -> tuple[str, str]:
         job = self._jobs.get(run.pod.job)
         shelf = result_shelf(self._tenant_key, job.retention if job else self._record.retention)
         return shelf.container, shelf.blob(source)
 
+    async def _refused(self, run: Run, statement: Statement | None) -> str:
+        """Say why a copy is not taken that a worker states; empty when it may be. An Azure grant has no limit."""
+        if statement is None or not statement.log_bytes:
+            return ""
+        return too_large(statement.log_bytes, await self._job(run))
+
+    async def _job(self, run: Run) -> SubmittedRecord | None:
+        job_id = run.pod.labels[JOB_LABEL]
+        try:
+            return self._jobs.get(job_id) or await self._book.submitted(self._tenant_key, job_id)
+        except (NotFound, Damaged):
+            return None
+
     async def _copy(self, run: Run, name: str, statement: Statement | None) -> BlobInfo | None:
-        if statement is None or statement.log_sha256 is None:
+        if statement is None:
+            return await self._unstated(run, name)
+        if statement.log_sha256 is None:
             return None
         for shelf, source in await self._places_of_copies(run, statement.log_attempt):
             with suppress(NotFound, Damaged):
@@ -103,18 +127,60 @@ class LogKeeper:
                     return await self._write(run, name, body, "worker", sha256=statement.log_sha256)
         return None
 
+    async def _unstated(self, run: Run, name: str) -> BlobInfo | None:
+        """Take the copy of a worker that was gone before it could state it: one that ends as its node's log does."""
+        if not run.of_worker or run.running:
+            return None
+        copies = await self._copies_of(run)
+        size, sha256 = await self._measure(run) if copies else (0, "")
+        for shelf, known in copies:
+            at = known.size - size
+            with suppress(NotFound, Damaged):
+                if size and at >= 0 and sha256 == await digest_of(self._blobs, shelf.container, known.name, offset=at):
+                    return await self._write(run, name, self._blobs.read(shelf.container, known.name), "worker")
+        return None
+
+    async def _copies_of(self, run: Run) -> list[tuple[Shelf, BlobInfo]]:
+        found: list[tuple[Shelf, BlobInfo]] = []
+        for shelf, source in await self._places_of_copies(run, None):
+            with suppress(NotFound, Damaged):
+                found.append((shelf, await self._blobs.stat(shelf.container, source)))
+        job = await self._job(run)
+        return [(shelf, known) for shelf, known in found if not too_large(known.size, job)]
+
+    async def _measure(self, run: Run) -> tuple[int, str]:
+        """Size and digest of what a run's node has of its log; size 0 when it does not answer."""
+        size, digest = 0, hashlib.sha256()
+        try:
+            async with closing(_NodeLog(self._cluster, run, None).chunks()) as chunks:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    digest.update(chunk)
+        except (NotFound, Unavailable):
+            size = 0
+        return size, digest.hexdigest()
+
     async def _places_of_copies(self, run: Run, attempt: int | None) -> list[tuple[Shelf, str]]:
         """Where the copy is that a worker states; one that states none may have stored it without an answer."""
-        job_id = run.pod.labels[JOB_LABEL]
-        try:
-            submitted = self._jobs.get(job_id) or await self._book.submitted(self._tenant_key, job_id)
-        except (NotFound, Damaged):
+        submitted = await self._job(run)
+        if submitted is None:
             return []
         plan = next((plan for plan in submitted.partitions if plan.index == run.pod.index), None)
         if submitted.namespace != run.pod.namespace or plan is None:
             return []
         shelf = result_shelf(self._tenant_key, submitted.retention)
         return [(shelf, shelf.blob(log)) for number, log in enumerate(plan.logs) if attempt in {None, number}]
+
+    async def _again(self, run: Run, name: str, *, running: bool) -> BlobInfo | None:
+        """Take what this reaping has stored of a log under an earlier path, of a run that was `running` then or not."""
+        info = self._earlier.log(run)
+        if info is None or running != (info.metadata.get("running") == "1"):
+            return None
+        source = "worker" if info.metadata.get("source") == "worker" else "node"
+        with suppress(NotFound, Damaged):
+            body = self._blobs.read(self._place.container, info.name)
+            return await self._write(run, name, body, source, sha256=info.sha256, running=running)
+        return None
 
     async def _fetch(self, run: Run, name: str, statement: Statement | None) -> BlobInfo | str:
         why = ""
@@ -132,11 +198,19 @@ class LogKeeper:
             raise Unavailable(f"the log of pod {run.pod.name} could not be read: {why}")
         return f"its node does not answer: {why}"
 
-    async def _write(
-        self, run: Run, name: str, body: AsyncIterator[bytes], source: Source, *, sha256: str | None = None
+    async def _write(  # noqa: PLR0913  (a blob, and what is said of it)
+        self,
+        run: Run,
+        name: str,
+        body: AsyncIterator[bytes],
+        source: Source,
+        *,
+        sha256: str | None = None,
+        running: bool | None = None,
     ) -> BlobInfo:
         blob = self._place.blob(name)
-        described = {**metadata(run), "source": source, "running": str(int(run.running))}
+        running = run.running if running is None else running
+        described = {**metadata(run), "source": source, "running": str(int(running))}
         described |= about(self._place, self._record)
         try:
             async with closing(body) as stream:
@@ -153,35 +227,6 @@ class LogKeeper:
             if stored.metadata.get(OWNER) == self._record.uid and run.is_run_of(stored):
                 return stored
             raise Conflict(f"blob {blob} is of another namespace or pod: the archive needs another path") from None
-
-
-def judged(run: Run, name: str, stored: BlobInfo, statement: Statement | None) -> ContainerLog:
-    """Describe a stored log of a run."""
-    while_running = stored.metadata.get("running") == "1"
-    state, why = judge(stored, statement, while_running=while_running, of_worker=run.of_worker)
-    return _entry(run, state=state, note="; ".join(filter(None, [why, run.note])), name=name, stored=stored)
-
-
-def _entry(
-    run: Run,
-    *,
-    state: Literal["complete", "truncated", "unknown", "lost"],
-    note: str,
-    name: str | None = None,
-    stored: BlobInfo | None = None,
-) -> ContainerLog:
-    return ContainerLog(
-        name=run.container.name,
-        kind=run.container.kind if run.container.name else "",
-        previous=run.previous,
-        state=state,
-        blob=name,
-        bytes=stored.size if stored else 0,
-        sha256=stored.sha256 if stored else None,
-        source="none" if stored is None else ("worker" if stored.metadata.get("source") == "worker" else "node"),
-        note=note,
-        exit_code=run.end.exit_code if run.end else None,
-    )
 
 
 class _NodeLog:

@@ -6,13 +6,15 @@ import msgspec
 from msgspec import Struct, field
 
 from livecalc.blobs.port import BlobStore, read_all
+from livecalc.blobs.stored import decode_stored
 from livecalc.domain.errors import Damaged, NotFound
-from livecalc.lifecycle.archive.places import MANIFEST, Place
+from livecalc.lifecycle.archive.places import MANIFEST, VIOLATIONS, Place
 
 LogState = Literal["complete", "truncated", "unknown", "lost"]
 ArchiveState = Literal["Complete", "PartiallyComplete", "Waived"]
 FORMAT = 1
-SCHEMA = f"urn:livecalc:archive-manifest:{FORMAT}"
+_SCHEMAS = "urn:livecalc:archive-manifest:"
+SCHEMA = f"{_SCHEMAS}{FORMAT}"
 
 
 class ContainerLog(Struct, frozen=True, kw_only=True):
@@ -102,7 +104,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     audit_head: str | None
     versions: dict[str, str]
     supersedes: str | None = None
-    """The archive of the same reaping that came too early for a pod."""
+    """The archive of the same reaping that came too early for a pod, or could not be proved."""
     supersedes_sha256: str | None = None
     """Of that archive's manifest: the audit record has this one's alone."""
     notes: list[str] = field(default_factory=list[str])
@@ -147,7 +149,48 @@ async def read_manifest(blobs: BlobStore, place: Place) -> tuple[Manifest, bytes
         raise NotFound(f"there is no archive {place.folder.rstrip('/')}") from None
     except Damaged as error:
         raise Damaged(f"the manifest of archive {place.folder.rstrip('/')} is damaged: {error.detail}") from error
+    return decode_manifest(raw, place.folder.rstrip("/")), raw
+
+
+def decode_manifest(raw: bytes, archive: str) -> Manifest:
+    """Read the manifest of the archive that people call so. Raises Damaged, also for one of a format to come."""
     try:
-        return msgspec.json.decode(raw, type=Manifest), raw
+        why = foreign_format(raw)
+        if why is None:
+            return msgspec.json.decode(raw, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Damaged(f"the manifest of archive {place.folder.rstrip('/')} cannot be read: {error}") from None
+        why = str(error)
+    raise Damaged(f"the manifest of archive {archive} cannot be read: {why}")
+
+
+class _Format(Struct, frozen=True, kw_only=True):
+    """As much of a manifest as says how to read the rest."""
+
+    schema: str | None = None
+    format: int = FORMAT
+
+
+def foreign_format(raw: bytes) -> str | None:
+    """Say why a manifest has no format that is read here; None when it has: ours, or one before.
+
+    Raises DecodeError and UnicodeDecodeError for what is no manifest at all.
+    """
+    said = msgspec.json.decode(raw, type=_Format)
+    if said.format > FORMAT:
+        return (
+            f"its format is {said.format}, and this livecalc reads {FORMAT} and those before: "
+            "use the version that wrote it, or a newer one"
+        )
+    if said.schema not in {None, f"{_SCHEMAS}{said.format}"}:
+        return f"it names schema {str(said.schema)[:80]!r}, which is not that of its format {said.format}"
+    return None
+
+
+async def read_violations(blobs: BlobStore, place: Place) -> list[PodViolations]:
+    """Read the violations of an archive. Raises NotFound, Damaged."""
+    return decode_violations(await read_all(blobs, place.container, place.blob(VIOLATIONS)), place.path)
+
+
+def decode_violations(raw: bytes, archive: str) -> list[PodViolations]:
+    """Read what `sentinel-violations.json` of an archive holds. Raises Damaged."""
+    return decode_stored(raw, list[PodViolations], f"the violations of archive {archive}")

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from livecalc.domain.buckets import is_bucket_id
 from livecalc.domain.errors import Conflict
 from livecalc.domain.namespaces import NamespaceRecord
 from livecalc.domain.retention import Retention, retain_until
@@ -113,6 +114,24 @@ def path_order(path: str) -> tuple[str, str, str]:
     """What paths are sorted by: bucket and time; `-2` within a second comes after the one without."""
     bucket_id, _, timestamp = path.partition("/")
     return bucket_id, timestamp[:15], timestamp[15:].rjust(8)
+
+
+def first_path(path: str) -> str:
+    """The path that a reaping began with, whose number was then counted up: `next_path` all the way back."""
+    bucket, _, timestamp = path.rpartition("/")
+    return f"{bucket}/{'-'.join(timestamp.split('-')[:2])}"
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The archive that a blob is of, `{bucket_id}/{timestamp}`, and its name there; both empty for one of none.
+
+    `name` is relative to where a tenant's archives lie in a container, `bucket_places(prefix, tenant_key, None)`.
+    """
+    bucket_id, _, rest = name.partition("/")
+    timestamp, _, inner = rest.partition("/")
+    if inner and is_bucket_id(bucket_id) and is_archive_timestamp(timestamp):
+        return f"{bucket_id}/{timestamp}", inner
+    return "", ""
 
 
 def is_archive_timestamp(text: str) -> bool:

@@ -1,10 +1,16 @@
-"""Prove an archive by reading it back: what the store holds against what the manifest says."""
+"""Prove an archive: what its store lists, and the manifest that was read back, against each other.
+
+The bytes of logs are not read again: on Azurite 54 blobs of 5 KiB are read back in 0.15 to 0.4 s, and stored in 0.25 to
+0.75 s with less CPU, so that it would cost about as much once more. `ArchiveReceipt` says what is proved without.
+"""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 
 from livecalc.blobs.port import BlobInfo, BlobStore
-from livecalc.domain.errors import Damaged, NotFound
+from livecalc.blobs.streams import closing
+from livecalc.domain.errors import Damaged, NotFound, Unavailable
 from livecalc.domain.receipts import ArchiveReceipt
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.lifecycle.archive.manifest import BlobEntry, Manifest
@@ -26,14 +32,12 @@ async def make_receipt(  # noqa: PLR0913  (what is proved, and by what)
     """Make the receipt of an archive whose every blob is stored with the size and digest that the manifest gives.
 
     With `locked_until`, the store must also show that it lets nobody delete one before then. Raises Damaged, which
-    names the first blob of which this is not true; Unavailable.
+    names the first blob that is not stored so, and Unavailable, also for one that the store does not protect.
     """
     stored = await list_stored(blobs, place)
 
     async def differs(entry: BlobEntry) -> str | None:
         info = stored.get(entry.name)
-        if info is not None and locked_until is not None and not _is_locked(info, locked_until):
-            return f"{entry.name} is not locked until {format_timestamp(locked_until)}"
         if info is None or not info.sha256:
             return await difference(blobs, place, entry)
         return _compared(entry, info, info.sha256)
@@ -43,6 +47,8 @@ async def make_receipt(  # noqa: PLR0913  (what is proved, and by what)
     for found in await map_bounded(differs, entries, at_once=_AT_ONCE):
         if found is not None:
             raise Damaged(f"archive {place.folder.rstrip('/')} is not what its manifest says: {found}")
+    if locked_until is not None:
+        _see_locked(place, {entry.name: stored.get(entry.name) for entry in entries}, locked_until)
     return ArchiveReceipt(
         namespace_uid=manifest.namespace_uid,
         container=place.container,
@@ -57,17 +63,25 @@ async def make_receipt(  # noqa: PLR0913  (what is proved, and by what)
 
 async def difference(blobs: BlobStore, place: Place, entry: BlobEntry) -> str | None:
     """Read all bytes of a stored blob, and say in what it differs from its entry; None when it does not."""
-    digest = hashlib.sha256()
+    digest = ""
     try:
         stored = await blobs.stat(place.container, place.blob(entry.name))
         if stored.size == entry.bytes:
-            async for chunk in blobs.read(place.container, stored.name):
-                digest.update(chunk)
+            digest = await digest_of(blobs, place.container, stored.name)
     except NotFound:
         return f"{entry.name} is missing"
     except Damaged as error:
         return f"{entry.name} is damaged: {error.detail}"
-    return _compared(entry, stored, digest.hexdigest())
+    return _compared(entry, stored, digest)
+
+
+async def digest_of(blobs: BlobStore, container: str, name: str, *, offset: int = 0) -> str:
+    """Digest a stored blob, or what it has from `offset` on, by reading it. Raises NotFound, Damaged."""
+    digest = hashlib.sha256()
+    async with closing(blobs.read(container, name, offset=offset)) as chunks:
+        async for chunk in chunks:
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 async def list_stored(blobs: BlobStore, place: Place) -> dict[str, BlobInfo]:
@@ -76,8 +90,11 @@ async def list_stored(blobs: BlobStore, place: Place) -> dict[str, BlobInfo]:
     return {info.name.removeprefix(place.folder): info async for info in listing}
 
 
-def _is_locked(info: BlobInfo, until: datetime) -> bool:
-    return info.locked_until is not None and info.locked_until >= until
+def _see_locked(place: Place, stored: Mapping[str, BlobInfo | None], until: datetime) -> None:
+    for name, info in stored.items():
+        if info is None or info.locked_until is None or info.locked_until < until:
+            why = f"{name} is not locked until {format_timestamp(until)}"
+            raise Unavailable(f"archive {place.folder.rstrip('/')} is not protected by its store: {why}")
 
 
 def _compared(entry: BlobEntry, stored: BlobInfo, sha256: str) -> str | None:

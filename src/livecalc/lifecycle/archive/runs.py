@@ -159,13 +159,18 @@ def judge(
     """Say what a stored log is worth, and why: complete is only what equals the worker's own statement."""
     if statement is not None and statement.log_sha256 is not None and info.sha256 == statement.log_sha256:
         if statement.log_truncated:
-            return "truncated", "printed more than LOG_LIMIT_MIB; the rest was not kept"
+            why = "the disk of its worker took no more" if statement.log_refused else "printed more than LOG_LIMIT_MIB"
+            return "truncated", f"{why}; the rest was not kept"
         return "complete", ""
     if while_running:
         return "truncated", "still running when it was archived"
     if statement is None or statement.log_sha256 is None:
-        ended = "its worker ended without storing its log, so this is what its node still had: " if of_worker else ""
-        return "unknown", f"{ended}{NOTHING_STATES}"
+        how = ""
+        if info.metadata.get("source") == "worker":
+            how = "its worker stored this and ended without stating it, and what its node still had is the end of it: "
+        elif of_worker:
+            how = "its worker ended without storing its log, so this is what its node still had: "
+        return "unknown", f"{how}{NOTHING_STATES}"
     stated = statement.log_bytes or 0
     if info.size < stated:
         return "truncated", f"rotated; {stated - info.size:,} of {stated:,} bytes gone"

@@ -76,7 +76,9 @@ class _Check:
         return [_said(at, f"is {_shown(value)}, and none of {', '.join(map(_shown, wanted))}")]
 
     def _pattern(self, value: Any, wanted: str, _schema: JsonObject, at: str) -> list[str]:
-        if not isinstance(value, str) or re.search(wanted, value, re.ASCII) is not None:
+        # JSON Schema has the patterns of ECMA-262, where `$` is the very end; Python's lets a newline follow it.
+        strict = wanted[:-1] + r"\Z" if wanted.endswith("$") else wanted
+        if not isinstance(value, str) or re.search(strict, value, re.ASCII) is not None:
             return []
         return [_said(at, f"is {_shown(value)}, which does not fit {wanted}")]
 

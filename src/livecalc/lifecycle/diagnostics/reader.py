@@ -1,26 +1,26 @@
 """The archives of reaped namespaces as the API offers them: list, show, verify, every blob, and the violations."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
-
-import msgspec
+from typing import TypeVar
 
 from livecalc.audit.log import AuditLog
 from livecalc.blobs.names import check_blob
-from livecalc.blobs.port import BlobInfo, BlobStore, read_all
+from livecalc.blobs.port import BlobInfo, BlobStore
+from livecalc.blobs.streams import closing
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound
 from livecalc.domain.tenants import Principal
 from livecalc.lifecycle.archive.folders import find_place, list_folders
 from livecalc.lifecycle.archive.index import ViolationIndex
-from livecalc.lifecycle.archive.manifest import Manifest, PodViolations, read_manifest
-from livecalc.lifecycle.archive.places import VIOLATIONS, Place
+from livecalc.lifecycle.archive.manifest import Manifest, PodViolations, read_manifest, read_violations
+from livecalc.lifecycle.archive.places import Place
 from livecalc.lifecycle.diagnostics.reindex import reindex
 from livecalc.lifecycle.diagnostics.verification import Verifier
-from livecalc.lifecycle.streams import closing
 from livecalc.records.bounded import map_bounded
 from livecalc.telemetry.notices import notice
 from livecalc.wire.diagnostics import Archive, ArchiveVerification, Reindexed, SentinelViolation
 
+T = TypeVar("T")
 _AT_ONCE = 8
 _DEPTH = 3
 """Parts of the path `{bucket_id}/{timestamp}/{blob}`."""
@@ -38,18 +38,19 @@ class Diagnostics:
 
     async def list_archives(self, principal: Principal, bucket_id: str | None = None) -> list[Archive]:
         """List the archives of a bucket, or of all, by bucket and time: the newest of a bucket is its last."""
-        return [_view(manifest) for manifest in await self._manifests(principal, bucket_id)]
+        return await self._pick(principal, bucket_id, _view)
 
     async def latest(self, principal: Principal, bucket_id: str) -> Archive:
         """The newest archive of a bucket. Raises NotFound."""
-        archives = await self.list_archives(principal, bucket_id)
-        if not archives:
-            raise NotFound(f"bucket {bucket_id!r} has no archive: archives are made when its namespace is reaped")
-        return archives[-1]
+        for place in reversed(await self._places(principal, bucket_id)):
+            manifest = await self._read(place)
+            if manifest is not None:
+                return _view(manifest)
+        raise NotFound(f"bucket {bucket_id!r} has no archive: archives are made when its namespace is reaped")
 
     async def audit_heads(self, principal: Principal) -> list[str]:
         """The heads of the tenant's audit chain that its archives hold. Raises Damaged."""
-        return [each.audit_head for each in await self._manifests(principal, None) if each.audit_head]
+        return [head for head in await self._pick(principal, None, lambda manifest: manifest.audit_head) if head]
 
     async def archive_of(self, principal: Principal, bucket_id: str, job_id: str) -> Archive | None:
         """The archive of a job's namespace; None while that was not reaped."""
@@ -57,17 +58,12 @@ class Diagnostics:
 
     async def archives_by_job(self, principal: Principal, bucket_id: str) -> dict[str, Archive]:
         """The archives of all jobs of a bucket whose namespace was reaped."""
-        found = await self._manifests_by_job(principal, bucket_id)
-        return {job_id: _view(manifest) for job_id, manifest in found.items()}
+        return await self._pick_by_job(principal, bucket_id, _view)
 
     async def logs_of_job(self, principal: Principal, bucket_id: str, job_id: str) -> list[tuple[str, str]]:
         """The pod and path of each archived log of a job, by partition and age."""
-        manifest = (await self._manifests_by_job(principal, bucket_id)).get(job_id)
-        if manifest is None:
-            return []
-        pods = sorted((pod for pod in manifest.pods if pod.job_id == job_id), key=lambda pod: pod.index or 0)
-        folder = f"{manifest.bucket_id}/{manifest.timestamp}"
-        return [(pod.name, f"{folder}/{log.blob}") for pod in pods for log in pod.containers if log.blob is not None]
+        logs = await self._pick_by_job(principal, bucket_id, lambda manifest: _logs_of(manifest, job_id))
+        return logs.get(job_id, [])
 
     async def manifest(self, principal: Principal, bucket_id: str, timestamp: str) -> bytes:
         """A manifest, byte for byte. Raises NotFound, Damaged."""
@@ -77,11 +73,7 @@ class Diagnostics:
     async def violations(self, principal: Principal, bucket_id: str, timestamp: str) -> list[PodViolations]:
         """The sentinel violations of one archive. Raises NotFound, Damaged."""
         place = await self._place(principal, bucket_id, timestamp)
-        raw = await read_all(self._blobs, place.container, place.blob(VIOLATIONS))
-        try:
-            return msgspec.json.decode(raw, type=list[PodViolations])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Damaged(f"the violations of archive {bucket_id}/{timestamp} cannot be read: {error}") from None
+        return await read_violations(self._blobs, place)
 
     async def sentinel_violations(
         self, principal: Principal, *, since: datetime | None = None, bucket_id: str | None = None, limit: int = 100
@@ -112,6 +104,10 @@ class Diagnostics:
     async def verify(self, principal: Principal, bucket_id: str, timestamp: str) -> ArchiveVerification:
         """Verify one archive by all its blobs and the whole audit chain. Raises NotFound, Unavailable."""
         return await self._verifier.verify(principal, bucket_id, timestamp)
+
+    async def verify_blobs(self, principal: Principal, bucket_id: str, timestamp: str) -> ArchiveVerification:
+        """Verify one archive by all its blobs alone, without the audit chain. Raises NotFound, Unavailable."""
+        return await self._verifier.verify_blobs(principal, bucket_id, timestamp)
 
     async def verify_latest(self, principal: Principal, bucket_id: str) -> ArchiveVerification:
         """Verify the newest archive of a bucket, also when it is gone. Raises NotFound, Damaged, Unavailable."""
@@ -145,29 +141,51 @@ class Diagnostics:
     async def _place(self, principal: Principal, bucket_id: str, timestamp: str) -> Place:
         return await find_place(self._blobs, self._prefix, principal.tenant_key, bucket_id, timestamp)
 
-    async def _manifests_by_job(self, principal: Principal, bucket_id: str) -> dict[str, Manifest]:
-        """Find the last archive with pods of each job, else the first that knows it: later ones do too."""
-        manifests = await self._manifests(principal, bucket_id)
-        found: dict[str, Manifest] = {}
-        for manifest in manifests:
-            for job in manifest.jobs:
-                found.setdefault(job.job_id, manifest)
-        return found | {pod.job_id: each for each in manifests for pod in each.pods if pod.job_id is not None}
+    async def _pick_by_job(self, principal: Principal, bucket_id: str, pick: Callable[[Manifest], T]) -> dict[str, T]:
+        """Ask the last archive with pods of each job, else the first that knows it: later ones do too."""
+        archives = await self._pick(
+            principal,
+            bucket_id,
+            lambda manifest: (
+                pick(manifest),
+                [job.job_id for job in manifest.jobs],
+                {pod.job_id for pod in manifest.pods if pod.job_id is not None},
+            ),
+        )
+        found: dict[str, T] = {}
+        for picked, known, _ in archives:
+            for job_id in known:
+                found.setdefault(job_id, picked)
+        return found | {job_id: picked for picked, _, worked in archives for job_id in worked}
 
-    async def _manifests(self, principal: Principal, bucket_id: str | None) -> list[Manifest]:
-        places = (await list_folders(self._blobs, self._prefix, principal.tenant_key, bucket_id)).archives
+    async def _pick(self, principal: Principal, bucket_id: str | None, pick: Callable[[Manifest], T]) -> list[T]:
+        """Read the manifests of a bucket, or of all, and keep of each only what is picked: there may be thousands."""
 
-        async def read(place: Place) -> Manifest | None:
-            try:
-                return (await read_manifest(self._blobs, place))[0]
-            except NotFound:
-                return None  # its retention has ended meanwhile
-            except Damaged as error:
-                notice(f"archive {place.folder.rstrip('/')} is left out: {error.detail}")
-                return None
+        async def read(place: Place) -> list[T]:
+            manifest = await self._read(place)
+            return [] if manifest is None else [pick(manifest)]
 
-        found = await map_bounded(read, places, at_once=_AT_ONCE)
-        return [manifest for manifest in found if manifest is not None]
+        found = await map_bounded(read, await self._places(principal, bucket_id), at_once=_AT_ONCE)
+        return [each for picked in found for each in picked]
+
+    async def _places(self, principal: Principal, bucket_id: str | None) -> list[Place]:
+        return (await list_folders(self._blobs, self._prefix, principal.tenant_key, bucket_id)).archives
+
+    async def _read(self, place: Place) -> Manifest | None:
+        """Read a manifest; None, with a notice unless its retention has ended meanwhile, when it cannot be read."""
+        try:
+            return (await read_manifest(self._blobs, place))[0]
+        except NotFound:
+            return None
+        except Damaged as error:
+            notice(f"archive {place.folder.rstrip('/')} is left out: {error.detail}")
+            return None
+
+
+def _logs_of(manifest: Manifest, job_id: str) -> list[tuple[str, str]]:
+    pods = sorted((pod for pod in manifest.pods if pod.job_id == job_id), key=lambda pod: pod.index or 0)
+    folder = f"{manifest.bucket_id}/{manifest.timestamp}"
+    return [(pod.name, f"{folder}/{log.blob}") for pod in pods for log in pod.containers if log.blob is not None]
 
 
 def _view(manifest: Manifest) -> Archive:

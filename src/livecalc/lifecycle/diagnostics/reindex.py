@@ -5,11 +5,11 @@ from contextlib import suppress
 from msgspec import Struct
 
 from livecalc.blobs.port import BlobStore, read_all
+from livecalc.blobs.streams import closing
 from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
 from livecalc.lifecycle.archive.index import AT_ONCE, INDEX, Entry, ViolationIndex, parse_name
 from livecalc.lifecycle.archive.manifest import encode
-from livecalc.lifecycle.archive.places import MANIFEST, VIOLATIONS, Place, bucket_places
-from livecalc.lifecycle.streams import closing
+from livecalc.lifecycle.archive.places import MANIFEST, VIOLATIONS, Place, bucket_places, path_order, split_name
 from livecalc.records.bounded import map_bounded
 from livecalc.wire.diagnostics import Reindexed
 
@@ -122,13 +122,16 @@ async def _places(blobs: BlobStore, prefix: str, tenant_key: str) -> tuple[int, 
         violated: set[str] = set()
         async with closing(blobs.list_blobs(top.container, top.folder)) as listing:
             async for info in listing:
-                folder, _, leaf = info.name.rpartition("/")
-                if leaf == MANIFEST:
-                    whole.add(f"{folder}/")
-                elif leaf == VIOLATIONS and info.size > _NONE:
-                    violated.add(f"{folder}/")
+                path, inner = split_name(info.name.removeprefix(top.folder))
+                if inner == MANIFEST:
+                    whole.add(path)
+                elif inner == VIOLATIONS and info.size > _NONE:
+                    violated.add(path)
         archives += len(whole)
-        found += [Place(container=top.container, folder=folder) for folder in sorted(whole & violated)]
+        found += [
+            Place(container=top.container, folder=f"{top.folder}{path}/")
+            for path in sorted(whole & violated, key=path_order)
+        ]
     return archives, found
 
 

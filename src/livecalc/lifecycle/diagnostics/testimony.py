@@ -9,12 +9,11 @@ from msgspec import Struct, field
 
 from livecalc.audit.log import AuditLog
 from livecalc.domain.audit import AuditRecord
-from livecalc.lifecycle.archive.places import path_order
+from livecalc.lifecycle.archive.places import first_path, path_order
 from livecalc.lifecycle.journal import REAP, RETENTION_DELETE
 
 NO_RECORD = "the audit chain has no record: it is missing"
 """A flaw only where there is an archive: a tenant of whom there is nothing has no chain either."""
-_SECOND = len("20260126-010504")
 
 
 class Made(Struct, frozen=True, kw_only=True):
@@ -35,13 +34,15 @@ class Testimony(Struct, kw_only=True):
     """Of record 1, 2, ..."""
     made: dict[str, Made] = field(default_factory=dict[str, Made])
     deleted: set[str] = field(default_factory=set[str])
-    """By retention, whose intent is enough: it goes on where it was stopped."""
-    begun: dict[str, str] = field(default_factory=dict[str, str])
-    """The archives of reaps without an outcome, as they were called at first, by request."""
+    """By retention: it said so at the end, or has not ended yet, because it goes on where it was stopped."""
+    tried: dict[str, str] = field(default_factory=dict[str, str])
+    """What retention tried to delete last, and why that did not succeed."""
+    begun: dict[tuple[str, str | None], str] = field(default_factory=dict[tuple[str, str | None], str])
+    """The archives of reaps without an outcome, as they were called at first, by request and namespace."""
 
     def is_being_made(self, path: str) -> bool:
         """Tell whether a reap that has no outcome yet may be writing there, perhaps under a later number."""
-        return any(_without_number(each) == _without_number(path) for each in self.begun.values())
+        return any(first_path(each) == first_path(path) for each in self.begun.values())
 
     def gone(self, bucket_id: str, there: Collection[str]) -> list[str]:
         """Tell which archives of a bucket were made, are not `there`, and no retention deleted, the newest last."""
@@ -62,22 +63,33 @@ class Testimony(Struct, kw_only=True):
     def note(self, record: AuditRecord) -> None:
         """Hear the next record."""
         self.hashes.append(record.hash)
-        if record.operation == REAP and record.phase == "outcome":
-            self.begun.pop(record.request_id, None)
         archive = record.detail.get("archive")
-        if not isinstance(archive, str):
+        if record.operation == REAP:
+            self._note_reap(record, archive if isinstance(archive, str) else None)
+        elif record.operation == RETENTION_DELETE and isinstance(archive, str):
+            self._note_deletion(record, archive)
+
+    def _note_reap(self, record: AuditRecord, archive: str | None) -> None:
+        reaping = record.request_id, record.namespace
+        if record.phase == "outcome":
+            self.begun.pop(reaping, None)
+        if archive is None:
             return
-        if record.operation == RETENTION_DELETE and str(record.result).startswith("kept"):
-            self.deleted.discard(archive)
-        elif record.operation == RETENTION_DELETE:
+        if record.phase == "intent":
+            self.begun[reaping] = archive
+            return
+        digest = record.detail.get("manifest_sha256")
+        made = Made(sequence=record.sequence, manifest_sha256=digest if isinstance(digest, str) else None)
+        # The first is the one that later records vouch for.
+        self.made.setdefault(archive, made)
+
+    def _note_deletion(self, record: AuditRecord, archive: str) -> None:
+        if record.phase == "intent" or record.result == "ok":
             self.deleted.add(archive)
-        elif record.operation == REAP and record.phase == "intent":
-            self.begun[record.request_id] = archive
-        elif record.operation == REAP:
-            digest = record.detail.get("manifest_sha256")
-            made = Made(sequence=record.sequence, manifest_sha256=digest if isinstance(digest, str) else None)
-            # The first is the one that later records vouch for.
-            self.made.setdefault(archive, made)
+            self.tried.pop(archive, None)
+        else:
+            self.deleted.discard(archive)
+            self.tried[archive] = f"audit record {record.sequence}: {record.result}"
 
 
 async def hear(audit: AuditLog, tenant_id: str) -> Testimony:
@@ -91,8 +103,3 @@ async def hear(audit: AuditLog, tenant_id: str) -> Testimony:
     elif not found.records:
         testimony.flaw = NO_RECORD
     return testimony
-
-
-def _without_number(path: str) -> str:
-    bucket, _, timestamp = path.rpartition("/")
-    return f"{bucket}/{timestamp[:_SECOND]}"

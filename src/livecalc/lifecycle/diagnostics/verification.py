@@ -15,11 +15,12 @@ from livecalc.blobs.names import check_blob
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound
 from livecalc.domain.tenants import Principal
-from livecalc.lifecycle.archive.folders import Folders, find_place, list_folders
-from livecalc.lifecycle.archive.manifest import BlobEntry, Manifest, read_manifest
-from livecalc.lifecycle.archive.places import MANIFEST, Place, earlier_paths, path_order
+from livecalc.lifecycle.archive.folders import Folders, find_place, list_folders, list_later
+from livecalc.lifecycle.archive.manifest import BlobEntry, Manifest, foreign_format, read_manifest
+from livecalc.lifecycle.archive.places import MANIFEST, Place, path_order
 from livecalc.lifecycle.archive.receipt import difference, list_stored
 from livecalc.lifecycle.archive.schema import schema_differences
+from livecalc.lifecycle.diagnostics.differences import contradictions, lying_around, unknown, unlocked, why_gone
 from livecalc.lifecycle.diagnostics.testimony import NO_RECORD, Testimony, hear
 from livecalc.records.bounded import map_bounded
 from livecalc.wire.diagnostics import ArchiveVerification
@@ -61,6 +62,14 @@ class Verifier:
             return await self._verify_unlisted(principal, path, testimony)
         return await self._verify(principal, place, await hear(self._audit, principal.tenant_id))
 
+    async def verify_blobs(self, principal: Principal, bucket_id: str, timestamp: str) -> ArchiveVerification:
+        """Verify one archive by what lies in its folder: quickly, however long the audit chain is.
+
+        Raises NotFound, Unavailable.
+        """
+        place = await find_place(self._blobs, self._prefix, principal.tenant_key, bucket_id, timestamp)
+        return await self._verify(principal, place, None)
+
     async def verify_latest(self, principal: Principal, bucket_id: str) -> ArchiveVerification:
         """Verify the newest archive of a bucket, and tell which others of it are gone without a reason.
 
@@ -74,7 +83,7 @@ class Verifier:
             raise NotFound(f"bucket {bucket_id!r} has no archive: archives are made when its namespace is reaped")
         newest = max([*there, *gone], key=path_order)
         found = await self._verify_unlisted(principal, newest, testimony)
-        others = [f"archive {path}: {_gone(path, testimony)}" for path in gone if path != newest]
+        others = [f"archive {path}: {why_gone(path, testimony)}" for path in gone if path != newest]
         return replace(found, holds=found.holds and not others, differences=[*found.differences, *others])
 
     async def verify_all(self, principal: Principal) -> AsyncGenerator[ArchiveVerification, None]:
@@ -98,7 +107,7 @@ class Verifier:
                 continue  # its retention has ended meanwhile
         for path in sorted(testimony.made.keys() - there - testimony.deleted):
             yield await self._verify_unlisted(principal, path, testimony)
-        others += _others(folders, testimony)
+        others += lying_around(folders, testimony)
         if testimony.flaw is not None and testimony.flaw != NO_RECORD:
             others.append(testimony.flaw)  # where there is no archive to say it
         if others:
@@ -112,17 +121,18 @@ class Verifier:
         except NotFound:
             if path not in testimony.made:
                 raise
-            gone = _gone(path, testimony)
+            gone = why_gone(path, testimony)
             return ArchiveVerification(archive=path, holds=False, blobs=0, bytes=0, differences=[gone])
         return await self._verify(principal, place, testimony)
 
-    async def _verify(self, principal: Principal, place: Place, testimony: Testimony) -> ArchiveVerification:
+    async def _verify(self, principal: Principal, place: Place, testimony: Testimony | None) -> ArchiveVerification:
         subject = await self._read(place)
         differences = [*subject.differences]
         manifest = subject.manifest
         if manifest is not None:
-            differences += [*_contradictions(place, manifest), *await self._stored(place, manifest, subject.sha256)]
-        differences += await self._audited(principal, subject, testimony)
+            differences += [*contradictions(place, manifest), *await self._stored(place, manifest, subject.sha256)]
+        if testimony is not None:
+            differences += await self._audited(principal, subject, testimony)
         entries = [] if manifest is None else manifest.blobs
         return ArchiveVerification(
             archive=place.path,
@@ -142,8 +152,12 @@ class Verifier:
             return _Subject(place=place, sha256=None, manifest=None, differences=found)
         manifest, found = None, list[str]()
         try:
-            found += [f"{MANIFEST}: {each}" for each in schema_differences(msgspec.json.decode(raw))]
-            manifest = msgspec.json.decode(raw, type=Manifest)
+            foreign = foreign_format(raw)
+            if foreign is None:
+                found += [f"{MANIFEST}: {each}" for each in schema_differences(msgspec.json.decode(raw))]
+                manifest = msgspec.json.decode(raw, type=Manifest)
+            else:
+                found = [f"{MANIFEST} cannot be read: {foreign}"]
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             found = found or [f"{MANIFEST} cannot be read: {error}"]
         return _Subject(place=place, sha256=hashlib.sha256(raw).hexdigest(), manifest=manifest, differences=found)
@@ -159,7 +173,8 @@ class Verifier:
         if MANIFEST in stored and stored[MANIFEST].sha256 not in {"", sha256}:
             differences.append(f"{MANIFEST} is not what was written")
         listed = {entry.name for entry in manifest.blobs} | {MANIFEST}
-        return [*differences, *(f"{name} is not in the manifest" for name in sorted(stored.keys() - listed))]
+        differences += [f"{name} is not in the manifest" for name in sorted(stored.keys() - listed)]
+        return [*differences, *unlocked(place, stored)]
 
     async def _difference(self, place: Place, entry: BlobEntry) -> str | None:
         try:
@@ -174,8 +189,8 @@ class Verifier:
         path = subject.place.path
         made = testimony.made.get(path)
         if made is None:
-            if not await self._is_vouched_for(principal, subject, testimony):
-                found.append(_unknown(path, testimony))
+            if not await self._is_vouched_for(subject, testimony):
+                found.append(unknown(path, testimony))
         elif made.manifest_sha256 is None:
             found.append(f"audit record {made.sequence}, of its reap, does not say what its manifest was")
         elif subject.sha256 not in {None, made.manifest_sha256}:
@@ -199,65 +214,22 @@ class Verifier:
             return [f"archive {path}, which came too early and which this one vouches for, is gone"]
         return []
 
-    async def _is_vouched_for(self, principal: Principal, subject: _Subject, testimony: Testimony) -> bool:
+    async def _is_vouched_for(self, subject: _Subject, testimony: Testimony) -> bool:
         """Tell whether an archive that came too early for a pod is named, with its digest, by one in the chain."""
-        bucket_id = subject.place.path.partition("/")[0]
-        others: dict[tuple[str | None, str | None], tuple[str, str]] = {}
+        named: tuple[str, str | None] = (subject.place.path, subject.sha256)
         try:
-            folders = await list_folders(self._blobs, self._prefix, principal.tenant_key, bucket_id)
+            later = await list_later(self._blobs, subject.place)
         except Damaged:
             return False
-        for place in folders.archives:
+        for place in later:
             try:
                 manifest, raw = await read_manifest(self._blobs, place)
             except (NotFound, Damaged):
                 continue
-            named = manifest.supersedes, manifest.supersedes_sha256
-            others[named] = place.path, hashlib.sha256(raw).hexdigest()
-        now: tuple[str, str | None] | None = (subject.place.path, subject.sha256)
-        while (now := others.pop(now, None)) is not None:
-            made = testimony.made.get(now[0])
+            if (manifest.supersedes, manifest.supersedes_sha256) != named:
+                continue
+            named = (place.path, hashlib.sha256(raw).hexdigest())
+            made = testimony.made.get(place.path)
             if made is not None:
-                return made.manifest_sha256 == now[1]
+                return made.manifest_sha256 == named[1]
         return False
-
-
-def _gone(path: str, testimony: Testimony) -> str:
-    made, broken = testimony.made[path].sequence, testimony.broken_at
-    far = "" if broken is None else f", as far as the chain is good: before record {broken}"
-    return f"it is gone: audit record {made} says that it was made, and none that retention deleted it{far}"
-
-
-def _contradictions(place: Place, manifest: Manifest) -> list[str]:
-    """What a manifest says that cannot be, wherever it came from."""
-    found: list[str] = []
-    said = f"{manifest.bucket_id}/{manifest.timestamp}"
-    if said != place.path:
-        found.append(f"{MANIFEST} is that of archive {said}")
-    entries = {entry.name: entry for entry in manifest.blobs}
-    for log in manifest.containers:
-        entry = entries.get(log.blob or "")
-        if log.blob is not None and (entry is None or (entry.bytes, entry.sha256) != (log.bytes, log.sha256)):
-            found.append(f"{MANIFEST} does not list {log.blob} as its pods say it")
-    return found
-
-
-def _unknown(path: str, testimony: Testimony) -> str:
-    if testimony.broken_at is not None:
-        return f"the audit chain is broken at record {testimony.broken_at}, so that it cannot prove which reap made it"
-    if testimony.is_being_made(path):
-        return (
-            "the audit chain has the beginning of the reap that made it, and the record of its end is missing: "
-            "verify it again when that reap has ended; when its namespace is gone, the end of the chain was cut off"
-        )
-    return "the audit chain has no reap that made it"
-
-
-def _others(folders: Folders, testimony: Testimony) -> list[str]:
-    """What lies in no archive; but for what a reap left that went on, or goes on, under another number."""
-    left = {path for place in folders.archives for path in earlier_paths(place.path)}
-    return [
-        f"{stray.count} blobs in {stray.path or 'the container'} are of no archive, the first is {stray.first}"
-        for stray in folders.strays
-        if stray.path not in left and not testimony.is_being_made(stray.path)
-    ]

@@ -16,12 +16,11 @@ from livecalc.blobs.port import BlobStore
 from livecalc.cluster.port import Cluster
 from livecalc.domain.errors import LivecalcError
 from livecalc.lifecycle.archive.index import ViolationIndex
-from livecalc.lifecycle.retention.marks import Target
+from livecalc.lifecycle.retention.decision import Delete
 from livecalc.lifecycle.retention.observe import observe
-from livecalc.lifecycle.retention.plan import Delete, RetentionPlan, plan_retention
-from livecalc.lifecycle.retention.removal import Remover
+from livecalc.lifecycle.retention.plan import RetentionPlan, plan_retention
+from livecalc.lifecycle.retention.removal import Deletion, Remover
 from livecalc.lifecycle.retention.report import Outcome, RetentionReport
-from livecalc.lifecycle.retention.seen import TenantSeen
 from livecalc.records.bounded import map_bounded
 
 LOG = logging.getLogger("livecalc.retention")
@@ -30,8 +29,8 @@ LOG = logging.getLogger("livecalc.retention")
 class RetentionPolicy(Struct, frozen=True, kw_only=True):
     """Everything that a run goes by."""
 
-    max_archives: int = 500
-    """The most archives that one run deletes."""
+    max_deletions: int = 500
+    """The most archives that one run deletes; and the most jobs, and the most bundles."""
     concurrency: int = 8
     """How many deletions are under way at once."""
     diagnostics: str = "diagnostics"
@@ -40,15 +39,6 @@ class RetentionPolicy(Struct, frozen=True, kw_only=True):
     """Seconds; the most that one deletion gets in one run."""
     patience: timedelta = timedelta(minutes=15)
     """How old the mark of another's deletion must be before it is gone on with; longer than the deadline."""
-
-
-class _Deletion(Struct, frozen=True):
-    """One deletion of a plan."""
-
-    tenant: TenantSeen
-    target: Target
-    reason: str
-    after: frozenset[str] = frozenset()
 
 
 class Curator:
@@ -81,7 +71,7 @@ class Curator:
         return plan_retention(
             seen.tenants,
             seen.now,
-            max_archives=self._policy.max_archives,
+            max_deletions=self._policy.max_deletions,
             skew=seen.skew,
             complete=seen.complete,
             problems=seen.problems,
@@ -96,7 +86,6 @@ class Curator:
             index=self._index,
             holder=self._holder,
             patience=self._policy.patience,
-            since=plan.now,
         )
         planned = _deletions(plan)
         left = {(each.tenant.key, each.target.key) for each in planned}
@@ -112,14 +101,14 @@ class Curator:
         LOG.info("Retention finished: %d deleted, %d failed", report.count("deleted"), report.count("failed"))
         return report
 
-    async def _attempt(self, remover: Remover, left: frozenset[tuple[str, str]], one: _Deletion) -> Outcome:
+    async def _attempt(self, remover: Remover, left: frozenset[tuple[str, str]], one: Deletion) -> Outcome:
         tenant, target = one.tenant.key, one.target
         waits = sorted(key for key in one.after if (tenant, key) in left)
         if waits:
             return Outcome(tenant=tenant, target=target, result="waiting", message=f"{waits[0]} is still there")
         try:
             async with asyncio.timeout(self._policy.deadline):
-                outcome = await remover.remove(one.tenant, target, one.reason)
+                outcome = await remover.remove(one)
         except LivecalcError as error:
             outcome = Outcome(tenant=tenant, target=target, result="failed", message=error.detail)
         except TimeoutError:
@@ -134,13 +123,22 @@ class Curator:
         return outcome
 
 
-def _deletions(plan: RetentionPlan) -> list[_Deletion]:
+def _deletions(plan: RetentionPlan) -> list[Deletion]:
     due = [
-        _Deletion(entry.tenant, entry.seen.target, entry.decision.reason, entry.decision.after)
+        Deletion(
+            tenant=entry.tenant,
+            target=entry.seen.target,
+            reason=entry.decision.reason,
+            after=entry.decision.after,
+        )
         for entry in plan.entries
         if isinstance(entry.decision, Delete)
     ]
-    return [*due, *(_Deletion(tenant, mark.target, "begun by an earlier run") for tenant, mark in plan.begun)]
+    begun = [
+        Deletion(tenant=each.tenant, target=each.mark.target, reason="begun by an earlier run", kept=each.kept)
+        for each in plan.begun
+    ]
+    return [*due, *begun]
 
 
 def _log(outcome: Outcome) -> None:
@@ -150,4 +148,4 @@ def _log(outcome: Outcome) -> None:
     elif outcome.result == "failed":
         LOG.error("Failed to delete %s: %s", what, outcome.message)
     else:
-        LOG.info("Kept %s: %s", what, outcome.message)
+        LOG.info("%s %s: %s", "Kept" if outcome.result == "kept" else "Left", what, outcome.message)

@@ -6,6 +6,7 @@ import msgspec
 
 from livecalc.audit.log import AuditLog
 from livecalc.blobs.port import BlobStore, read_all
+from livecalc.blobs.streams import closing
 from livecalc.cluster.port import Cluster
 from livecalc.domain.buckets import is_bucket_id, namespace_name
 from livecalc.domain.errors import AlreadyExists, Conflict, InvalidInput, NotFound
@@ -15,8 +16,7 @@ from livecalc.domain.shelves import result_shelf
 from livecalc.domain.tenants import Principal
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.lifecycle.archive.places import bucket_places, is_archive_timestamp
-from livecalc.lifecycle.retention.marks import Mark, Marks
-from livecalc.lifecycle.streams import closing
+from livecalc.lifecycle.retention.marks import Marks
 from livecalc.records import paths
 from livecalc.wire.retention import Hold
 
@@ -64,7 +64,7 @@ class Holds:
             detail={"timestamp": timestamp, "reason": why},
             required=True,
         ):
-            await self._write(principal.tenant_key, hold)
+            await self._write(principal, hold)
         return hold
 
     async def release(self, principal: Principal, bucket_id: str, timestamp: str | None, *, request_id: str) -> Hold:
@@ -89,32 +89,35 @@ class Holds:
                 await self._blobs.delete(container, paths.hold(bucket_id, timestamp))
         return hold
 
-    async def _write(self, tenant_key: str, hold: Hold) -> None:
-        container, name = result_shelf(tenant_key).container, paths.hold(hold.bucket_id, hold.timestamp)
-        called = _called(hold.bucket_id, hold.timestamp)
+    async def _write(self, principal: Principal, hold: Hold) -> None:
+        container = result_shelf(principal.tenant_key).container
+        name = paths.hold(hold.bucket_id, hold.timestamp)
         try:
             await self._blobs.write(container, name, msgspec.json.format(msgspec.json.encode(hold), indent=1))
         except AlreadyExists:
+            called = _called(hold.bucket_id, hold.timestamp)
             raise AlreadyExists(f"{called} is held already: `livecalc retention holds` says by whom") from None
-        # A run of retention marks first and looks for holds then: of the two, at least one sees the other.
-        begun = await self._begun(tenant_key, hold)
-        if begun is not None:
+        # A run of retention marks first and looks for holds then: of the two, at least one sees the other. One that
+        # is done meanwhile has left no mark, and no archive either.
+        try:
+            await self._refuse_begun(principal.tenant_key, hold)
+            await self._see_it_there(principal, hold.bucket_id, hold.timestamp)
+        except (Conflict, NotFound):
             with suppress(NotFound):
                 await self._blobs.delete(container, name)
-            raise Conflict(
-                f"{called} cannot be held: its retention has ended, and the deletion of {begun.target.name} began at "
-                f"{begun.started_at}"
-            )
+            raise
 
-    async def _begun(self, tenant_key: str, hold: Hold) -> Mark | None:
-        marks = (await Marks(self._blobs, tenant_key).read())[0]
+    async def _refuse_begun(self, tenant_key: str, hold: Hold) -> None:
+        marks, _ = await Marks(self._blobs, tenant_key).read()
         for mark in marks:
             target = mark.target
             if target.bucket_id == hold.bucket_id and (
                 hold.timestamp is None if target.place is None else hold.covers(target.place.path)
             ):
-                return mark
-        return None
+                raise Conflict(
+                    f"{_called(hold.bucket_id, hold.timestamp)} cannot be held: its retention has ended, and the "
+                    f"deletion of {target.name} began at {mark.started_at}"
+                )
 
     async def _see_it_there(self, principal: Principal, bucket_id: str, timestamp: str | None) -> None:
         key = principal.tenant_key

@@ -1,15 +1,16 @@
-"""Look at a tenant's archives, jobs and bundles, and find out until when each is kept. Writes nothing."""
+"""Look at a tenant's archives, jobs and bundles, and find out until when each is kept. Writes nothing.
+
+Which retention something has is said by the container it lies in; what it says of itself can only make that longer.
+"""
 
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-
 from livecalc.blobs.port import BlobInfo, BlobStore, read_all
-from livecalc.domain.buckets import is_bucket_id
-from livecalc.domain.errors import Conflict, Damaged, NotFound
+from livecalc.blobs.stored import decode_stored
+from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.jobs import is_job_id
 from livecalc.domain.retention import Retention, retain_until
 from livecalc.domain.shelves import Shelf, bundle_shelf, is_regulatory, result_shelf
@@ -21,18 +22,16 @@ from livecalc.lifecycle.archive.places import (
     RETAIN_UNTIL,
     Place,
     bucket_places,
-    is_archive_timestamp,
     kept_until,
+    split_name,
 )
-from livecalc.lifecycle.retention.seen import ArchiveSeen, BundleSeen, JobSeen, Stored
+from livecalc.lifecycle.retention.seen import ArchiveSeen, Blob, BundleSeen, JobSeen, Stored
 from livecalc.records import paths
 from livecalc.records.bounded import map_bounded
 from livecalc.records.model import SubmittedRecord
 
 _AT_ONCE = 16
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_PARTS = 3
-"""Of a name `{bucket_id}/{timestamp}/{blob}`."""
 
 
 async def see_archives(blobs: BlobStore, prefix: str, key: str) -> list[ArchiveSeen]:
@@ -40,9 +39,9 @@ async def see_archives(blobs: BlobStore, prefix: str, key: str) -> list[ArchiveS
     folders: defaultdict[tuple[str, str], list[BlobInfo]] = defaultdict(list)
     for top in bucket_places(prefix, key, None):
         async for info in blobs.list_blobs(top.container, top.folder):
-            parts = info.name.removeprefix(top.folder).split("/", _PARTS - 1)
-            if len(parts) == _PARTS and is_bucket_id(parts[0]) and is_archive_timestamp(parts[1]):
-                folders[top.container, f"{top.folder}{parts[0]}/{parts[1]}/"].append(info)
+            path, _ = split_name(info.name.removeprefix(top.folder))
+            if path:
+                folders[top.container, f"{top.folder}{path}/"].append(info)
     places = [(Place(container=container, folder=folder), found) for (container, folder), found in folders.items()]
     return await map_bounded(lambda each: see_archive(blobs, key, *each), places, at_once=_AT_ONCE)
 
@@ -60,33 +59,26 @@ async def see_archive(blobs: BlobStore, key: str, place: Place, infos: Sequence[
             unknown = error.detail
     if manifest is not None and tenant_key(manifest.tenant_id) != key:
         unknown = f"its manifest is of tenant {manifest.tenant_id}"
-    dates = [_date_of(place, info) for info in infos]
+    said = [info.metadata[RETAIN_UNTIL] for info in infos if RETAIN_UNTIL in info.metadata]
     if manifest is not None:
-        dates.append(parse_timestamp(manifest.retain_until))
-    known = [date for date in dates if date is not None]
-    if len(known) < len(dates):
+        said.append(manifest.retain_until)
+    dates = [date for date in map(parse_timestamp, said) if date is not None]
+    if len(dates) < len(said):
         unknown = unknown or "what it says of its retention cannot be read"
     return ArchiveSeen(
         place=place,
         stored=Stored.of(infos),
-        kept_until=max(known, default=None),
+        kept_until=max([kept_until(place.path, _class_of(place.container)), *dates]),
         has_manifest=manifest is not None,
         jobs=None if manifest is None else _jobs_of(manifest),
+        bundles=frozenset() if manifest is None else _bundles_of(manifest),
         tenant_id=None if manifest is None else manifest.tenant_id,
         unknown=unknown,
     )
 
 
-def _date_of(place: Place, info: BlobInfo) -> datetime | None:
-    """Until when a blob is kept: what it says, or else what its path and container promise."""
-    stated = info.metadata.get(RETAIN_UNTIL)
-    if stated is not None:
-        return parse_timestamp(stated)
-    retention = Retention.REGULATORY if is_regulatory(place.container) else Retention.STANDARD
-    try:
-        return kept_until(place.path, retention)
-    except Conflict:
-        return None
+def _class_of(container: str) -> Retention:
+    return Retention.REGULATORY if is_regulatory(container) else Retention.STANDARD
 
 
 def _jobs_of(manifest: Manifest) -> frozenset[str] | None:
@@ -98,39 +90,48 @@ def _jobs_of(manifest: Manifest) -> frozenset[str] | None:
     )
 
 
+def _bundles_of(manifest: Manifest) -> frozenset[str]:
+    return frozenset(job.model_bundle_hash for job in manifest.jobs if job.model_bundle_hash is not None)
+
+
 async def see_jobs(blobs: BlobStore, key: str) -> list[JobSeen]:
     """Look at all jobs of a tenant, also at what is left of one that was not wholly forgotten. Raises Unavailable."""
-    found: defaultdict[str, list[tuple[Shelf, BlobInfo]]] = defaultdict(list)
+    found: defaultdict[str, list[Blob]] = defaultdict(list)
     buckets: dict[str, str] = {}
     for shelf in shelves_of_results(key):
         async for info in blobs.list_blobs(shelf.container, shelf.blob(paths.JOBS)):
             job_id = info.name.removeprefix(shelf.blob(paths.JOBS)).partition("/")[0]
             if is_job_id(job_id):
-                found[job_id].append((shelf, info))
+                found[job_id].append((shelf.container, info))
         async for info in blobs.list_blobs(shelf.container, shelf.blob(paths.BUCKETS)):
             bucket, _, job_id = info.name.removeprefix(shelf.blob(paths.BUCKETS)).partition("/")
             if is_job_id(job_id):
-                found[job_id].append((shelf, info))
+                found[job_id].append((shelf.container, info))
                 buckets[job_id] = bucket
     return await map_bounded(
-        lambda job_id: _see_job(blobs, job_id, buckets.get(job_id, ""), found[job_id]), sorted(found), at_once=_AT_ONCE
+        lambda job_id: see_job(blobs, key, job_id, buckets.get(job_id, ""), found[job_id]),
+        sorted(found),
+        at_once=_AT_ONCE,
     )
 
 
-async def _see_job(blobs: BlobStore, job_id: str, bucket_id: str, found: Sequence[tuple[Shelf, BlobInfo]]) -> JobSeen:
+async def see_job(blobs: BlobStore, key: str, job_id: str, bucket_id: str, found: Sequence[Blob]) -> JobSeen:
+    """Look at one job, whose blobs were listed; its bucket is needed where its record is gone. Raises Unavailable."""
     record, unknown = None, ""
-    for shelf, info in found:
-        if info.name == shelf.blob(paths.submitted(job_id)):
+    there = {(container, info.name) for container, info in found}
+    for shelf in shelves_of_results(key):
+        if (shelf.container, shelf.blob(paths.submitted(job_id))) in there:
             try:
                 record = await read_submitted(blobs, shelf, job_id)
             except Damaged as error:
                 unknown = error.detail
     infos = [info for _, info in found]
+    bucket_id = record.bucket_id if record is not None else bucket_id
     return JobSeen(
         job_id=job_id,
-        bucket_id=record.bucket_id if record is not None else bucket_id,
+        bucket_id=bucket_id,
         stored=Stored.of(infos),
-        kept_until=retain_until(_class_of(record), _ended_at(job_id, infos)),
+        kept_until=retain_until(_class_of_job(record, found), _ended_at(job_id, bucket_id, infos)),
         model_bundle_hash=record.model_bundle_hash if record is not None else None,
         tenant_id=record.tenant_id if record is not None else None,
         unknown=unknown,
@@ -139,17 +140,19 @@ async def _see_job(blobs: BlobStore, job_id: str, bucket_id: str, found: Sequenc
 
 async def read_submitted(blobs: BlobStore, shelf: Shelf, job_id: str) -> SubmittedRecord | None:
     """Read what was asked; None when it is gone. Raises Damaged, Unavailable."""
+    name = paths.submitted(job_id)
     try:
-        raw = await read_all(blobs, shelf.container, shelf.blob(paths.submitted(job_id)))
-        return msgspec.json.decode(raw, type=SubmittedRecord)
+        return decode_stored(
+            await read_all(blobs, shelf.container, shelf.blob(name)), SubmittedRecord, f"record {name}"
+        )
     except NotFound:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Damaged(f"record {paths.submitted(job_id)} cannot be read: {error}") from None
 
 
-def _class_of(record: SubmittedRecord | None) -> Retention:
+def _class_of_job(record: SubmittedRecord | None, found: Sequence[Blob]) -> Retention:
     """A job's retention; the longer one when what its record says is not understood."""
+    if any(is_regulatory(container) for container, _ in found):
+        return Retention.REGULATORY
     if record is None:
         return Retention.STANDARD
     try:
@@ -158,9 +161,12 @@ def _class_of(record: SubmittedRecord | None) -> Retention:
         return Retention.REGULATORY
 
 
-def _ended_at(job_id: str, infos: Sequence[BlobInfo]) -> datetime:
-    """When its end was recorded, else when it was submitted, else when the last of what is left was stored."""
-    for name in (paths.finished(job_id), paths.submitted(job_id)):
+def _ended_at(job_id: str, bucket_id: str, infos: Sequence[BlobInfo]) -> datetime:
+    """When its end was recorded, else when it was submitted, else when the last of what is left was stored.
+
+    The end's record and the index go last, so that a deletion that was cut off does not change the date.
+    """
+    for name in (paths.finished(job_id), paths.submitted(job_id), paths.index(bucket_id, job_id)):
         stored = [info.created_at for info in infos if info.name.endswith(name)]
         if stored:
             return max(stored)
@@ -169,20 +175,22 @@ def _ended_at(job_id: str, infos: Sequence[BlobInfo]) -> datetime:
 
 async def see_bundles(blobs: BlobStore, key: str) -> list[BundleSeen]:
     """Look at all bundles of a tenant. Raises Unavailable."""
-    found: defaultdict[str, list[BlobInfo]] = defaultdict(list)
+    found: defaultdict[str, list[Blob]] = defaultdict(list)
     for shelf in shelves_of_bundles(key):
         async for info in blobs.list_blobs(shelf.container, shelf.prefix):
             name = info.name.removeprefix(shelf.prefix)
             if _HASH.fullmatch(name) is not None:
-                found[name].append(info)
-    return [
-        BundleSeen(
-            model_bundle_hash=name,
-            stored=Stored.of(infos),
-            kept_until=retain_until(Retention.STANDARD, max(info.created_at for info in infos)),
-        )
-        for name, infos in sorted(found.items())
-    ]
+                found[name].append((shelf.container, info))
+    return [see_bundle(name, stored) for name, stored in sorted(found.items())]
+
+
+def see_bundle(model_bundle_hash: str, found: Sequence[Blob]) -> BundleSeen:
+    """Look at one bundle, whose blobs were listed."""
+    return BundleSeen(
+        model_bundle_hash=model_bundle_hash,
+        stored=Stored.of(info for _, info in found),
+        kept_until=max(retain_until(_class_of(container), info.created_at) for container, info in found),
+    )
 
 
 def shelves_of_results(key: str) -> list[Shelf]:

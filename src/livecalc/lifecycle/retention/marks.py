@@ -4,13 +4,14 @@ It lets whoever comes after a kill finish the deletion, and audit it once; and i
 """
 
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from livecalc.blobs.port import BlobStore, read_all
-from livecalc.domain.errors import AlreadyExists, NotFound
+from livecalc.blobs.stored import decode_stored
+from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
 from livecalc.domain.shelves import result_shelf
 from livecalc.domain.timestamps import parse_timestamp
 from livecalc.lifecycle.archive.places import Place
@@ -40,14 +41,20 @@ class Mark(Struct, frozen=True, kw_only=True):
     request_id: str
     """The same for all who continue it."""
     holder: str
+    """The process that began it, for whoever reads this."""
     started_at: str
-    detail: dict[str, Any]
-    """What goes, for audit."""
+    reason: str = ""
+    """Why it goes."""
 
-    def is_left(self, holder: str, now: datetime, patience: timedelta) -> bool:
-        """Tell whether `holder` may go on with it: it is its own, or so old that whoever began it is dead."""
+    def is_left(self, now: datetime, patience: timedelta) -> bool:
+        """Tell whether another may go on with it: whoever began it is dead, or had a clock that was wrong."""
         started_at = parse_timestamp(self.started_at)
-        return self.holder == holder or started_at is None or now - started_at >= patience
+        return started_at is None or abs(now - started_at) >= patience
+
+
+def bundle_key(model_bundle_hash: str) -> str:
+    """The key of a bundle among everything of its tenant."""
+    return f"bundles/{model_bundle_hash}"
 
 
 class Marks:
@@ -58,17 +65,20 @@ class Marks:
         self._container = result_shelf(tenant_key).container
 
     async def read(self, prefix: str = "") -> tuple[list[Mark], list[str]]:
-        """Read all whose keys begin with a prefix; and name those that cannot be read. Raises Unavailable."""
+        """Read all whose keys begin with a prefix; and a sentence for each that cannot be. Raises Unavailable."""
         names = [info.name async for info in self._blobs.list_blobs(self._container, paths.under_way(prefix))]
         found: list[Mark] = []
         damaged: list[str] = []
         for name in names:
             try:
-                found.append(msgspec.json.decode(await read_all(self._blobs, self._container, name), type=Mark))
+                found.append(decode_stored(await read_all(self._blobs, self._container, name), Mark, f"mark {name}"))
             except NotFound:
                 continue
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                damaged.append(name)
+            except Damaged:
+                damaged.append(
+                    f"the mark {name} cannot be read, so what it marks is neither deleted nor decided on: delete that "
+                    f"blob from {self._container}, and the next run begins anew"
+                )
         return found, damaged
 
     async def make(self, mark: Mark) -> bool:
@@ -79,6 +89,13 @@ class Marks:
         except AlreadyExists:
             return False
         return True
+
+    async def made_at(self, key: str) -> datetime | None:
+        """Tell when a mark was made, by the store's own clock; None when there is none. Raises Unavailable, Damaged."""
+        try:
+            return (await self._blobs.stat(self._container, paths.under_way(key))).created_at
+        except NotFound:
+            return None
 
     async def remove(self, key: str) -> None:
         """Take a mark away."""

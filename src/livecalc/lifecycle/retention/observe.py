@@ -11,7 +11,7 @@ from livecalc.cluster.port import Cluster, NamespaceList
 from livecalc.domain.buckets import NAMESPACE_PREFIX
 from livecalc.domain.claims import read_claim
 from livecalc.domain.errors import LivecalcError, NotFound
-from livecalc.domain.namespaces import LABELS
+from livecalc.domain.namespaces import LABELS, NamespaceRecord
 from livecalc.domain.shelves import bundle_shelf, regulatory_container, result_shelf
 from livecalc.domain.tenants import tenant_key
 from livecalc.lifecycle.archive.places import standard_container
@@ -77,8 +77,7 @@ async def _tenants(blobs: BlobStore, prefix: str) -> list[str]:
 
 
 async def _see(blobs: BlobStore, audit: AuditLog, prefix: str, key: str, namespaces: NamespaceList) -> TenantSeen:
-    # A namespace that names no tenant may be anybody's.
-    own = [record for record in namespaces.items if record.tenant_key in {"", key}]
+    own = [record for record in namespaces.items if is_of(record, key)]
     claims = [claim for record in own if (claim := read_claim(record)) is not None]
     buckets = frozenset(record.name.removeprefix(NAMESPACE_PREFIX) for record in own)
     # Marks and holds first: a deletion that ends meanwhile is then seen twice, not missed.
@@ -99,5 +98,10 @@ async def _see(blobs: BlobStore, audit: AuditLog, prefix: str, key: str, namespa
         jobs=tuple(jobs),
         bundles=tuple(await see_bundles(blobs, key)),
         marks=tuple(marks),
-        problems=tuple(f"{name} cannot be read: what it marks stays" for name in damaged),
+        problems=tuple(damaged),
     )
+
+
+def is_of(record: NamespaceRecord, key: str) -> bool:
+    """Tell whether a namespace is the tenant's with this key; one that names no tenant may be anybody's."""
+    return record.tenant_key in {"", key}

@@ -7,8 +7,11 @@ from msgspec import Struct
 
 from livecalc.blobs.port import BlobInfo
 from livecalc.lifecycle.archive.places import Place
-from livecalc.lifecycle.retention.marks import Mark, Target
+from livecalc.lifecycle.retention.marks import Mark, Target, bundle_key
 from livecalc.wire.retention import Hold
+
+Blob = tuple[str, BlobInfo]
+"""With its container."""
 
 
 class Stored(Struct, frozen=True, kw_only=True):
@@ -36,11 +39,13 @@ class ArchiveSeen(Struct, frozen=True, kw_only=True):
 
     place: Place
     stored: Stored
-    kept_until: datetime | None
-    """The latest date that the manifest or any blob states; None when it is not known."""
+    kept_until: datetime
+    """The latest date that its path and container promise, or that the manifest or any blob states."""
     has_manifest: bool
     jobs: frozenset[str] | None
     """The jobs that the manifest lists; None when that is not known."""
+    bundles: frozenset[str] = frozenset()
+    """The bundles that the manifest names."""
     tenant_id: str | None = None
     """As the manifest says it."""
     unknown: str = ""
@@ -74,8 +79,8 @@ class JobSeen(Struct, frozen=True, kw_only=True):
     bucket_id: str
     """Empty when nothing says it."""
     stored: Stored
-    kept_until: datetime | None
-    """Until when it is kept for its own sake; None when that is not known."""
+    kept_until: datetime
+    """Until when it is kept for its own sake."""
     model_bundle_hash: str | None
     """None when its record is gone, or cannot be read."""
     tenant_id: str | None = None
@@ -97,13 +102,13 @@ class BundleSeen(Struct, frozen=True, kw_only=True):
 
     model_bundle_hash: str
     stored: Stored
-    kept_until: datetime | None
+    kept_until: datetime
     """Until when it is kept although no job needs it."""
 
     @property
     def key(self) -> str:
         """Its name among everything of its tenant."""
-        return f"bundles/{self.model_bundle_hash}"
+        return bundle_key(self.model_bundle_hash)
 
     @property
     def target(self) -> Target:

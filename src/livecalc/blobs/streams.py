@@ -1,6 +1,6 @@
 """Streams that are closed when their reader stops early, so that connections and files are let go at once."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -8,8 +8,8 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def closing(items: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T], None]:
-    """Have a stream while the context lasts."""
+async def closing(items: T) -> AsyncGenerator[T, None]:
+    """Have a stream while the context lasts; what is no generator needs no closing."""
     try:
         yield items
     finally:
