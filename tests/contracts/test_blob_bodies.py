@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from contracts.blob_adapters import open_store
+from contracts.blob_adapters import ADAPTERS, open_store
 
 from livecalc.blobs.port import BlobStore
 from livecalc.domain.errors import AlreadyExists, InvalidInput
@@ -14,7 +14,7 @@ from livecalc.domain.errors import AlreadyExists, InvalidInput
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["directory"])
+@pytest.fixture(params=ADAPTERS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BlobStore]:
     place = str(request.getfixturevalue("azurite")) if request.param == "azure" else str(tmp_path)
     async with open_store(request.param, place) as opened:

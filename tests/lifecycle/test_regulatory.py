@@ -250,6 +250,25 @@ async def test_a_namespace_stays_while_a_blob_of_its_archive_is_not_locked(desk:
     assert await desk.manifest() == manifest
 
 
+@pytest.mark.parametrize("edited", ["standard", None])
+async def test_nobody_shortens_a_promise_by_an_edit_of_the_namespace(desk: Desk, edited: str | None) -> None:
+    job = await desk.run(await desk.push())
+    cluster = desk.platform.cluster
+    record = await cluster.get_namespace("livecalc-bucket-q4")
+    await cluster.patch_namespace(record, annotations={"retention": edited})
+    report = await desk.sweep()
+    [outcome] = report.outcomes
+    assert (report.successful, report.failed) == (0, 1)
+    assert f"job {job.job_id} was promised regulatory retention" in outcome.message
+    assert await desk.names("diagnostics") == []
+
+    record = await cluster.get_namespace("livecalc-bucket-q4")
+    assert not record.terminating
+    await cluster.patch_namespace(record, annotations={"retention": "regulatory"}, any_version=True)
+    assert (await desk.platform.reaper.sweep()).successful == 1
+    assert (await desk.manifest()).retention == "regulatory"
+
+
 async def test_a_lock_that_is_missing_or_too_short_is_a_difference(desk: Desk, proxy: Protecting) -> None:
     await desk.run(await desk.push())
     assert (await desk.sweep()).successful == 1

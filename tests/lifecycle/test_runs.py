@@ -14,6 +14,7 @@ from livecalc.cluster.port import ContainerRecord, PodRecord, Termination
 from livecalc.domain.jobs import JOB_LABEL
 from livecalc.domain.tasks import Statement
 from livecalc.lifecycle.archive.runs import is_error_text, judge, log_name, metadata, runs_of, statement_of
+from livecalc.lifecycle.archive.stored import StoredLogs, account_for
 
 NOW = datetime(2026, 1, 25, tzinfo=UTC)
 DEAD = Termination(exit_code=0)
@@ -182,3 +183,17 @@ def test_what_a_log_is_worth(
     content: bytes, statement: Statement | None, *, running: bool, expected: tuple[str, str]
 ) -> None:
     assert judge(info(content), statement, while_running=running) == expected
+
+
+def test_stored_logs_of_pods_that_are_gone_are_told_by_uid_also_of_one_name() -> None:
+    first, second, absent = (pod("w", container("main"), uid=uid) for uid in ("u-1", "u-2", "absent-w"))
+    runs = [run for each in (first, second, absent) for run in runs_of(each)]
+    stored = {f"logs/{number}.log": info(b"words", **metadata(run)) for number, run in enumerate(runs)}
+    logs = StoredLogs({**stored, "pods.json": info(b"[]")})
+    assert logs.find(runs[0]) == ("logs/0.log", stored["logs/0.log"])
+    assert logs.find(runs_of(pod("other", container("main")))[0]) == ("logs/other.log", None)
+    assert [(each.name, each.uid, each.containers[0].blob) for each in logs.orphans()] == [
+        ("w", "u-2", "logs/1.log"),
+        ("w", "absent-w", "logs/2.log"),
+    ]
+    assert [each.uid for each in account_for([first], stored)] == ["u-1", "u-2", ""]

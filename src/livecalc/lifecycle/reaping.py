@@ -5,6 +5,7 @@ Audit the intent, settle the jobs, archive and prove it, delete, wait until gone
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -17,6 +18,7 @@ from livecalc.domain.claims import write_volumes
 from livecalc.domain.errors import Conflict, Damaged, LivecalcError, Reaping, Unavailable
 from livecalc.domain.namespaces import FINALIZER, REAP_VOLUMES
 from livecalc.domain.receipts import ArchiveReceipt, ArchiveWaiver
+from livecalc.domain.retention import Retention
 from livecalc.lifecycle.archive.archiver import Archived, Archiver
 from livecalc.lifecycle.archive.compose import Told
 from livecalc.lifecycle.evaporate import wait_for_content, wait_for_volumes, wait_until_gone
@@ -127,6 +129,7 @@ class Undertaking:
             version = await cluster.version()
             with collected_notices() as left_out:
                 jobs = await self._parts.collector.settle(self._hold.record)
+            self._refuse_shortened(jobs)
             if left_out:
                 raise Damaged("; ".join(left_out))
             head = await self._journal.head()
@@ -138,6 +141,19 @@ class Undertaking:
             LOG.error("The jobs of namespace %s are not all settled: %s", self._hold.record.name, error.detail)  # noqa: TRY400  (one sentence; where it was raised says nothing more)
             notes.append(f"jobs not settled, or audit not read: {error.detail}")
         return Told(jobs=jobs, audit_head=head, cluster=f"{cluster.name}, {version}", notes=notes)
+
+    def _refuse_shortened(self, jobs: Sequence[JobRecords]) -> None:
+        """Keep a namespace whose annotation promises less than its jobs were promised, whatever the policy is."""
+        record = self._hold.record
+        if record.retention is Retention.REGULATORY:
+            return
+        promised = [job.submitted.job_id for job in jobs if job.submitted.retention == Retention.REGULATORY]
+        if promised:
+            self._required = True
+            raise Unavailable(
+                f"job {promised[0]} was promised regulatory retention, and the annotation `retention` of the "
+                f"namespace says {record.retention}: set it back to regulatory"
+            )
 
     async def _waive(self, why: str) -> ArchiveWaiver:
         """Decide to go without a whole archive: say it loud, audit it, and leave a manifest that says so if one can."""

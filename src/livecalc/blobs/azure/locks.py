@@ -95,7 +95,7 @@ def _holds(properties: BlobProperties, until: datetime) -> bool:
     return held is not None and held >= until
 
 
-async def what_is_missing(account: str, container: ContainerClient) -> str | None:
+async def what_is_missing(account: str, container: ContainerClient, now: datetime) -> str | None:
     """Prove that a container keeps what is locked, by locking a blob of its own; else say what is missing.
 
     Raises AzureError for what says nothing about protection.
@@ -124,11 +124,11 @@ async def what_is_missing(account: str, container: ContainerClient) -> str | Non
             f"container {name} of blob store {account} has no version-level immutability: make it anew, "
             f"{_command(name)} ({PAGE})"
         )
-    return await _probe(account, container)
+    return await _probe(account, container, now + _PROBE_LIFE)
 
 
-async def _probe(account: str, container: ContainerClient) -> str | None:
-    until = _whole_seconds(datetime.now(UTC) + _PROBE_LIFE)
+async def _probe(account: str, container: ContainerClient, until: datetime) -> str | None:
+    until = _whole_seconds(until)
     blob = container.get_blob_client(f"{_PROBES}{secrets.token_hex(16)}")
     try:
         await blob.upload_blob(

@@ -1,7 +1,7 @@
 """The blob store in an account of Azure Blob Storage: what the port promises, over the vendor's client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from livecalc.blobs.azure.rest import Listed, Rest
 from livecalc.blobs.azure.upload import ONE_REQUEST, SHA256, UPLOAD, Upload, pieces
 from livecalc.blobs.names import check_blob, check_container, check_metadata, check_prefix
 from livecalc.blobs.port import BlobInfo, Body, Verb
+from livecalc.blobs.streams import closing
 from livecalc.domain.errors import Damaged, Unavailable
 from livecalc.domain.shelves import is_regulatory
 
@@ -30,8 +31,16 @@ _STREAMS_AT_ONCE = 8
 class AzureStore:
     """Blobs of one account; `connect` opens it."""
 
-    def __init__(self, service: BlobServiceClient, signer: Signer, rest: Rest) -> None:
+    def __init__(
+        self,
+        service: BlobServiceClient,
+        signer: Signer,
+        rest: Rest,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._service = service
+        self._now = now
         self._rest = rest
         self._signer = signer
         self._account = urlsplit(service.url).netloc
@@ -56,23 +65,24 @@ class AzureStore:
         sha256: str | None = None,
     ) -> BlobInfo:
         """Store a blob: a small one in one request, a larger one in staged blocks. See the port."""
-        checked = check_metadata(metadata)
-        address = check_container(container), check_blob(name)
-        upload = Upload(
-            self._rest, self._service, address, checked, self._blocks, locked_until=locked_until, expected=sha256
-        )
-        stream = pieces(body) if isinstance(body, bytes) else body
-        with reported(self._account, f"store blob {name!r}"):
-            head = body if isinstance(body, bytes) and len(body) <= ONE_REQUEST else await _head(stream)
-            if len(head) <= ONE_REQUEST:
-                created_at = await self._put(upload, container, head)
-            else:
-                async with self._streams:
-                    await self._refuse_existing(container, name)
-                    created_at = await upload.stage(_joined(head, stream))
-        if created_at is None:
-            raise taken(container, name)
-        return BlobInfo(name=name, size=upload.size, sha256=upload.sha256, created_at=created_at, metadata=checked)
+        async with closing(body):
+            checked = check_metadata(metadata)
+            address = check_container(container), check_blob(name)
+            upload = Upload(
+                self._rest, self._service, address, checked, self._blocks, locked_until=locked_until, expected=sha256
+            )
+            stream = pieces(body) if isinstance(body, bytes) else body
+            with reported(self._account, f"store blob {name!r}"):
+                head = body if isinstance(body, bytes) and len(body) <= ONE_REQUEST else await _head(stream)
+                if len(head) <= ONE_REQUEST:
+                    created_at = await self._put(upload, container, head)
+                else:
+                    async with self._streams:
+                        await self._refuse_existing(container, name)
+                        created_at = await upload.stage(_joined(head, stream))
+            if created_at is None:
+                raise taken(container, name)
+            return BlobInfo(name=name, size=upload.size, sha256=upload.sha256, created_at=created_at, metadata=checked)
 
     async def _put(self, upload: Upload, container: str, body: bytes) -> datetime | None:
         try:
@@ -156,7 +166,7 @@ class AzureStore:
         with reported(self._account, f"delete blob {name!r}", missing=absent(container, name)):
             if is_regulatory(container):
                 # The service itself would take the name away, and keep what is locked as a version without one.
-                refuse_locked(await blob.get_blob_properties(), datetime.now(UTC))
+                refuse_locked(await blob.get_blob_properties(), self._now())
             # A worker's grant may make snapshots of its blob, and the service would keep both for their sake.
             await blob.delete_blob(delete_snapshots="include")
 
@@ -172,7 +182,7 @@ class AzureStore:
             return None
         with reported(self._account, f"show whether it protects {container}"):
             missing = await what_is_missing(
-                self._account, self._service.get_container_client(check_container(container))
+                self._account, self._service.get_container_client(check_container(container)), self._now()
             )
         if missing is None:
             self._protecting.add(container)

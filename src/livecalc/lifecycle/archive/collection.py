@@ -26,7 +26,7 @@ from livecalc.lifecycle.archive.manifest import ContainerLog, PodLogs, PodViolat
 from livecalc.lifecycle.archive.places import EVENTS, PODS, VIOLATIONS, Place, about, job_records, locked_until
 from livecalc.lifecycle.archive.receipt import digest_of
 from livecalc.lifecycle.archive.runs import Run, runs_of
-from livecalc.lifecycle.archive.stored import StoredLogs, pod_logs
+from livecalc.lifecycle.archive.stored import StoredLogs, pod_logs, without_made_uid
 from livecalc.lifecycle.archive.violations import violations_of
 from livecalc.records import paths
 from livecalc.records.book import JobBook
@@ -162,9 +162,9 @@ class Collection:
         for pod, source in given:
             [run] = runs_of(pod)
             log = await self._keeper.keep_absent(run, source, *self._logs.find(run))
-            kept.append(structs.replace(pod_logs(pod, [log]), uid=""))
-        left = [structs.replace(logs, uid="") for logs in self._logs.orphans() if is_absent_uid(logs.uid)]
-        return sorted([*kept, *left], key=lambda pod: pod.name)
+            kept.append(pod_logs(pod, [log]))
+        kept += [logs for logs in self._logs.orphans() if is_absent_uid(logs.uid)]
+        return sorted(map(without_made_uid, kept), key=lambda pod: pod.name)
 
     async def _unclaimed(self, job: SubmittedRecord, orphans: Sequence[PodLogs]) -> dict[int, dict[int, str]]:
         """Find the logs that a job's workers stored, that no pod states, and whose bytes the archive does not have."""

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
+from msgspec import structs
+
 from livecalc.blobs.port import BlobInfo
 from livecalc.cluster.port import PodRecord
 from livecalc.domain.jobs import JOB_LABEL
+from livecalc.lifecycle.archive.absent import is_absent_uid
 from livecalc.lifecycle.archive.accounts import judged, lost, without_log
 from livecalc.lifecycle.archive.manifest import ContainerLog, PodLogs
 from livecalc.lifecycle.archive.places import LOGS
@@ -65,7 +68,12 @@ def account_for(pods: Iterable[PodRecord], stored: Mapping[str, BlobInfo]) -> li
     """Describe pods by what is stored of their logs, when nothing more will be; and the logs of other pods."""
     logs = StoredLogs(stored)
     found = [pod_logs(pod, [_as_it_is(run, *logs.find(run)) for run in runs_of(pod)]) for pod in pods]
-    return sorted([*found, *logs.orphans()], key=lambda pod: pod.name)
+    return sorted([*found, *map(without_made_uid, logs.orphans())], key=lambda pod: pod.name)
+
+
+def without_made_uid(logs: PodLogs) -> PodLogs:
+    """Leave out a uid that is none of a cluster's."""
+    return structs.replace(logs, uid="") if is_absent_uid(logs.uid) else logs
 
 
 def _as_it_is(run: Run, name: str, stored: BlobInfo | None) -> ContainerLog:
