@@ -27,7 +27,7 @@ class _Service(BaseHTTPRequestHandler):
     asked: list[str]
 
     def do_HEAD(self) -> None:
-        held = {"x-ms-legal-hold": "true"} if self.path.endswith("/held") else {}
+        held = {"x-ms-legal-hold": "true"} if self.path.partition("?")[0].endswith("/held") else {}
         self._answer({**ABOUT, **held, "x-ms-blob-type": "BlockBlob"}, b"")
 
     def do_GET(self) -> None:

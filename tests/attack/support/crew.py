@@ -18,7 +18,7 @@ from attack.support.victim import Order
 from msgspec import Struct
 
 FULL = os.environ.get("LIVECALC_ATTACK") == "full"
-STEPS = {"reap": 55, "submit": 32, "failing submit": 34, "collect": 21, "recompute": 89}
+STEPS = {"reap": 54, "submit": 32, "failing submit": 34, "collect": 21, "recompute": 89}
 """How many calls of ports each flow makes. A change of the platform changes them, and then they are to be set anew."""
 SHARE = 20
 """Without `LIVECALC_ATTACK=full` one in so many places is tried, besides the first and the last."""

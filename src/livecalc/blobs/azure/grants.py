@@ -134,5 +134,5 @@ def _permission(verb: Verb) -> BlobSasPermissions:
 def _own_permission(container: str) -> ContainerSasPermissions:
     # With `w`, an existing blob is told by If-None-Match, which every write has; without, as a lack of rights.
     return ContainerSasPermissions(
-        create=True, write=True, list=True, tag=True, set_immutability_policy=is_regulatory(container)
+        read=True, create=True, write=True, list=True, tag=True, set_immutability_policy=is_regulatory(container)
     )

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import HttpResponseError, IncompleteReadError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties, BlobType
+from azure.storage.blob import BlobType
 from azure.storage.blob.aio import BlobClient, BlobServiceClient, StorageStreamDownloader
 
 from livecalc.blobs.azure.failures import NO_CONTAINER, absent, code_of, reported, taken
 from livecalc.blobs.azure.grants import Signer
-from livecalc.blobs.azure.locks import extend, lock_of, lock_until, refuse_locked, unprovisioned, what_is_missing
-from livecalc.blobs.azure.rest import Listed, Rest
+from livecalc.blobs.azure.locks import extend, lock_until, refuse_locked, unprovisioned, what_is_missing
+from livecalc.blobs.azure.rest import Rest, Seen
 from livecalc.blobs.azure.upload import ONE_REQUEST, SHA256, UPLOAD, Upload, pieces
 from livecalc.blobs.names import check_blob, check_container, check_metadata, check_prefix
 from livecalc.blobs.port import BlobInfo, Body, Verb
@@ -96,7 +96,7 @@ class AzureStore:
     async def _refuse_existing(self, container: str, name: str) -> None:
         """Say early what the commit would say, before a long body is sent for nothing; make the container."""
         try:
-            await self._blob(container, name).get_blob_properties()
+            await self._rest.look(container, name)
         except ResourceNotFoundError as error:
             if code_of(error) == NO_CONTAINER:
                 await self._make_container(container)
@@ -115,11 +115,11 @@ class AzureStore:
 
     async def stat(self, container: str, name: str) -> BlobInfo:
         """Tell what is known of a blob. Raises NotFound; Damaged for one of a kind that the platform never makes."""
-        blob = self._blob(container, name)
-        with reported(self._account, f"read blob {name!r}", missing=absent(container, name)):
-            properties = await blob.get_blob_properties()
-        _refuse_kind(name, properties)
-        return _info(name, properties)
+        address = check_container(container), check_blob(name)
+        with reported(self._account, f"read blob {name!r}", missing=absent(*address)):
+            seen = await self._rest.look(*address)
+        _refuse_kind(name, seen.kind)
+        return _info(seen)
 
     async def read(
         self, container: str, name: str, *, offset: int = 0, length: int | None = None
@@ -136,7 +136,7 @@ class AzureStore:
                 if code_of(error) == "InvalidRange":
                     return  # from the end on there is nothing
                 raise
-            _refuse_kind(name, stream.properties)
+            _refuse_kind(name, stream.properties.blob_type)
             async for chunk in stream.chunks():
                 yield chunk
 
@@ -149,7 +149,7 @@ class AzureStore:
                 async for each in found:
                     # The service begins with `after` itself.
                     if each.name.encode() > last:
-                        yield _listed_info(each)
+                        yield _info(each)
             except ResourceNotFoundError as error:
                 if code_of(error) != NO_CONTAINER:
                     raise
@@ -205,38 +205,25 @@ class AzureStore:
         return self._service.get_blob_client(check_container(container), check_blob(name))
 
 
-def _refuse_kind(name: str, properties: BlobProperties) -> None:
+def _refuse_kind(name: str, kind: str) -> None:
     """A worker's grant can make a page blob of 8 TiB of nothing at once; a block blob has the bytes that were sent."""
-    if properties.blob_type != BlobType.BLOCKBLOB:
+    if kind != BlobType.BLOCKBLOB:
         raise Damaged(
             f"blob {name!r} is no block blob, and the platform makes no other: look who made it, and delete it"
         )
 
 
-def _info(name: str, properties: BlobProperties) -> BlobInfo:
+def _info(seen: Seen) -> BlobInfo:
     """A blob made through a grant has no digest in its metadata: its writer could not state one."""
-    metadata, sha256 = _told(properties.metadata or {})
+    metadata, sha256 = _told(seen.metadata)
     return BlobInfo(
-        name=name,
-        size=properties.size,
+        name=seen.name,
+        size=seen.size,
         sha256=sha256,
-        created_at=properties.creation_time or datetime.fromtimestamp(0, UTC),
+        created_at=seen.created_at,
         metadata=metadata,
-        legal_hold=bool(properties.has_legal_hold),
-        locked_until=lock_of(properties),
-    )
-
-
-def _listed_info(listed: Listed) -> BlobInfo:
-    metadata, sha256 = _told(listed.metadata)
-    return BlobInfo(
-        name=listed.name,
-        size=listed.size,
-        sha256=sha256,
-        created_at=listed.created_at,
-        metadata=metadata,
-        legal_hold=listed.legal_hold,
-        locked_until=lock_until(listed.policy_mode, listed.policy_until),
+        legal_hold=seen.legal_hold,
+        locked_until=lock_until(seen.policy_mode, seen.policy_until),
     )
 
 

@@ -93,10 +93,8 @@ class Archiver:
         stored = await list_stored(self._blobs, place)
         if any(info.metadata.get(OWNER) != hold.record.uid for info in stored.values()):
             return None
-        if MANIFEST not in stored:
-            await self._fill(hold, place, stored, told, strict=strict)
-            if not await self._is_written(place):
-                return None
+        if MANIFEST not in stored and not await self._fill(hold, place, stored, told, strict=strict):
+            return None
         archived = await self._prove(hold, place, strict=strict)
         return archived if archived.receipt is not None or not strict or hold.record.terminating else None
 
@@ -129,7 +127,8 @@ class Archiver:
             pods |= {pod.uid: pod for pod in await self._cluster.list_pods(hold.record.name)}
         return sorted(pods.values(), key=lambda pod: (pod.name, pod.uid))
 
-    async def _fill(self, hold: Hold, place: Place, stored: dict[str, BlobInfo], told: Told, *, strict: bool) -> None:
+    async def _fill(self, hold: Hold, place: Place, stored: dict[str, BlobInfo], told: Told, *, strict: bool) -> bool:
+        """Store what is not there yet, the manifest last; False when what is there came too early for a pod."""
         record = hold.record
         earlier = await find_earlier(self._blobs, self._prefix, record, hold.claim.archive)
         keeper = LogKeeper(
@@ -155,10 +154,11 @@ class Archiver:
         )
         collected = await collection.collect(at_once=self._logs_at_once)
         if collected is None:
-            return
+            return False
         listed = await list_stored(self._blobs, place)
         told = await self._after_earlier(hold, told)
         await self._write(hold, place, compose(hold, await self._cluster.now(), collected, listed, told))
+        return True
 
     async def _after_earlier(self, hold: Hold, told: Told) -> Told:
         """Name the archive that this reaping has made under an earlier path, whose place this one takes."""
@@ -182,13 +182,6 @@ class Archiver:
             )
         except AlreadyExists:
             return
-
-    async def _is_written(self, place: Place) -> bool:
-        try:
-            await self._blobs.stat(place.container, place.blob(MANIFEST))
-        except NotFound:
-            return False
-        return True
 
     async def _prove(self, hold: Hold, place: Place, *, strict: bool) -> Archived:
         manifest, raw = await read_manifest(self._blobs, place)

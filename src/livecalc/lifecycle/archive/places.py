@@ -1,6 +1,7 @@
 """Where archives lie: the container of a tenant, and the path of one reaping in it."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -70,6 +71,7 @@ def bucket_places(prefix: str, tenant_key: str, path: str | None) -> list[Place]
     ]
 
 
+@lru_cache(maxsize=64)  # asked for each blob of an archive
 def kept_until(path: str, retention: Retention) -> datetime:
     """Until when the archive `{bucket_id}/{timestamp}` is kept: the same whoever writes it, and however long it takes.
 
