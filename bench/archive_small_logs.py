@@ -1,8 +1,8 @@
 """2,000 logs of 5 KiB in 40 namespaces, archived into Azurite in one sweep, against bare puts of the same blobs.
 
 The sweep's time is all of it: claims, audit, manifests, proof, deletion. The bare puts are the vendor's client's, many
-at once, of as many blobs as the archives have, with the same metadata, tag and checksum; they run before the sweep and
-after it.
+at once, of as many blobs as the archives have, with the same metadata, tag and checksum. They run before and after each
+of three sweeps; the fastest of either is compared, as other work on the machine only ever makes slower.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ PRINT_5_KIB = f"yes 'policy 0012345 scenario 000123' | head -c {SIZE}"
 BESIDE = 4
 """Blobs of an archive beside its logs: pods, events, violations, manifest."""
 AT_ONCE = 32
+ROUNDS = 3
 MOST = 1.3
 
 
@@ -53,21 +54,23 @@ async def put_bare(connection_string: str, container: str) -> float:
         return time.perf_counter() - start
 
 
-async def measure(home: Path, connection_string: str) -> tuple[float, float]:
-    """Seconds of the sweep, and of the faster bare run."""
+async def measure(home: Path, connection_string: str) -> tuple[list[float], list[float]]:
+    """Seconds of the sweeps, and of the bare runs."""
     settings = {"LIVECALC_HOME": str(home), "AZURE_BLOB_CONNECTION_STRING": connection_string}
+    ours: list[float] = []
+    bare: list[float] = []
     async with open_platform(load(settings)) as platform:
-        await make_finalized(
-            platform, [f"bench-{number}" for number in range(NAMESPACES)], pods=PODS, script=PRINT_5_KIB
-        )
-        before = await put_bare(connection_string, "bare-before")
-        start = time.perf_counter()
-        report = await platform.reaper.sweep()
-        seconds = time.perf_counter() - start
-        after = await put_bare(connection_string, "bare-after")
-    if report.successful != NAMESPACES:
-        raise SystemExit(f"only {report.successful} of {NAMESPACES} were reaped: {report}")
-    return seconds, min(before, after)
+        for round_ in range(ROUNDS):
+            buckets = [f"bench-{round_}-{number}" for number in range(NAMESPACES)]
+            await make_finalized(platform, buckets, pods=PODS, script=PRINT_5_KIB)
+            bare.append(await put_bare(connection_string, f"bare-{round_}-before"))
+            start = time.perf_counter()
+            report = await platform.reaper.sweep()
+            ours.append(time.perf_counter() - start)
+            bare.append(await put_bare(connection_string, f"bare-{round_}-after"))
+            if report.successful != NAMESPACES:
+                raise SystemExit(f"only {report.successful} of {NAMESPACES} were reaped: {report}")
+    return ours, bare
 
 
 def main() -> None:
@@ -76,11 +79,18 @@ def main() -> None:
         ours, bare = asyncio.run(measure(Path(folder) / "home", connection_string))
     finish(
         [
-            figure("2,000 small logs, sweep / bare puts", ours / bare, MOST, "times"),
-            figure("2,000 small logs, sweep", ours, None, "s"),
-            figure("2,000 small logs, bare puts", bare, None, "s"),
+            figure("2,000 small logs, sweep / bare puts", min(ours) / min(bare), MOST, "times"),
+            figure("2,000 small logs, sweep", min(ours), None, "s"),
+            figure("2,000 small logs, bare puts", min(bare), None, "s"),
         ],
-        {"namespaces": NAMESPACES, "pods_each": PODS, "bytes_each": SIZE, "bare_at_once": AT_ONCE},
+        {
+            "namespaces": NAMESPACES,
+            "pods_each": PODS,
+            "bytes_each": SIZE,
+            "bare_at_once": AT_ONCE,
+            "sweeps_s": [round(each, 2) for each in ours],
+            "bare_s": [round(each, 2) for each in bare],
+        },
     )
 
 
