@@ -45,6 +45,14 @@ endif
 azurite: $(AZURITE) ## Start a blob store on this machine to play with, and say how to use it
 	@$(PYTHON) tools/blobstore.py start
 
+.PHONY: cluster
+cluster: ## Bring up a one-node Kubernetes on this machine, and print what to export (root)
+	@$(PYTHON) -m tools.cluster up
+
+.PHONY: cluster-down
+cluster-down: ## End it, and leave nothing but its cache (root)
+	@$(PYTHON) -m tools.cluster down
+
 .PHONY: test
 test: $(VENV)/.dev $(AZURITE) ## Run the tests (a twentieth of each attack)
 	$(BIN)/python -m pytest $(TESTS)
@@ -90,4 +98,5 @@ lock: ## Renew requirements/*.txt from pyproject.toml (needs uv)
 
 .PHONY: clean
 clean: ## Remove .venv and caches
+	@[ ! -d .cache/cluster/run ] || $(PYTHON) -m tools.cluster down
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis dist

@@ -1,4 +1,4 @@
-"""Every cluster that must pass the suite in `cluster/`: the local one, or the one that LIVECALC_TEST_KUBECONFIG names."""
+"""Every cluster that must pass the suite in `cluster/`: the local one, or that of LIVECALC_TEST_KUBECONFIG."""
 
 import asyncio
 import fcntl
