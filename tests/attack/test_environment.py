@@ -116,7 +116,7 @@ DAMAGES = {
     ),
     "an audit record": Damage(
         "blobs/audit-local/000000000004",
-        {"audit verify": 3, **fail("diagnostics show old", "diagnostics verify old")},
+        {"audit verify": 3, **fail("diagnostics verify old")},
         ("audit list",),
         names="record 4",
     ),

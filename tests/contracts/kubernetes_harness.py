@@ -40,7 +40,7 @@ class PunctualCluster(KubernetesCluster):
         await eventually(lambda: self._is_begun(record.name), within=30)
 
     async def _is_begun(self, namespace: str) -> bool:
-        return all(pod.deletion_timestamp is not None for pod in await self.list_pods(namespace))
+        return all(pod.deletion_timestamp for pod in await self.list_pods(namespace) if pod.alive)
 
 
 class _Meta(Struct, frozen=True):
@@ -71,7 +71,7 @@ class KubernetesHarness:
 
     async def create_pod(self, namespace: str, name: str, template: PodTemplate) -> None:
         small = structs.replace(template, cpu=0.1, memory=min(template.memory, 256 << 20))
-        await self._make(pods(namespace), {"metadata": {"name": name}, "spec": pod_spec(small, PODS)})
+        await self.make(pods(namespace), {"metadata": {"name": name}, "spec": pod_spec(small, PODS)})
 
     async def create_claim(self, namespace: str, name: str, *, retain: bool = False, finalizer: str = "") -> None:
         spec: dict[str, object] = {
@@ -81,7 +81,7 @@ class KubernetesHarness:
         if retain:
             spec["storageClassName"] = _RETAIN
         meta = {"name": name, "finalizers": [finalizer] if finalizer else []}
-        await self._make(inside(namespace, "persistentvolumeclaims"), {"metadata": meta, "spec": spec})
+        await self.make(inside(namespace, "persistentvolumeclaims"), {"metadata": meta, "spec": spec})
 
     async def remove_claim_finalizer(self, namespace: str, name: str, finalizer: str) -> None:
         body = {"metadata": {"$deleteFromPrimitiveList/finalizers": [finalizer]}}
@@ -113,14 +113,14 @@ class KubernetesHarness:
             "reclaimPolicy": "Retain",
         }
         with suppress(AlreadyExists):
-            await self._make(_CLASSES, body)
+            await self.make(_CLASSES, body)
 
     async def remove_pod(self, namespace: str, name: str) -> None:
         """Delete a pod at once."""
         body = {"gracePeriodSeconds": 0}
         (await self.api.send(Call(verb="delete", target=pods(namespace).at(name), body=body))).good()
 
-    async def _make(self, target: Target, body: object) -> None:
+    async def make(self, target: Target, body: object) -> None:
         (await self.api.send(Call(verb="create", target=target, body=body))).good()
 
 
