@@ -144,7 +144,7 @@ def _run(command: Sequence[str]) -> int:
     with azurite() as setting, TemporaryDirectory(prefix="livecalc-home-", ignore_cleanup_errors=True) as home:
         if asked:
             return 128 + asked[0]
-        settings = {"AZURE_BLOB_CONNECTION_STRING": setting, "LIVECALC_HOME": home}
+        settings = {"AZURE_BLOB_CONNECTION_STRING": setting, "LIVECALC_HOME": home, "LIVECALC_HOME_PASSES": "1"}
         try:
             process = subprocess.Popen(command, env={**os.environ, **settings})
         except OSError as error:

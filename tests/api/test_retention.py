@@ -36,6 +36,7 @@ def test_what_is_not_there_or_not_said_is_not_held(ana: httpx.Client) -> None:
     assert hold(ana, "there", until="2030").status_code == 422
     assert hold(ana, "There").status_code == 422
     assert ana.post(PATH, json={"bucket_id": "there"}).status_code == 422
+    assert ana.post(PATH, content=b'{"x":' + b"[" * 5000).status_code == 422
     assert ana.delete(PATH).status_code == 422
     allowed = ana.put(PATH)
     assert (allowed.status_code, set(allowed.headers["Allow"].split(", "))) == (405, {"GET", "HEAD", "POST", "DELETE"})

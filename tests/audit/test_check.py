@@ -1,9 +1,11 @@
 """`verify` finds edits and deletions anywhere, and truncation back to a head held elsewhere."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 
@@ -42,6 +44,17 @@ async def test_an_untouched_chain_holds(log: AuditLog, fill: Fill) -> None:
     )
 
 
+async def test_jq_hashes_a_record_as_we_do(log: AuditLog, store: DirectoryStore) -> None:
+    """Whatever is in its text: so an auditor needs nothing of ours (docs/auditors.md)."""
+    reason = "".join(map(chr, [*range(1, 0x100), 0x2028, 0xFEFF, 0x1F4A3]))
+    await log.record(
+        tenant_id="acme", user_id="joe", operation="hold", phase="intent", request_id="r", detail={"reason": reason}
+    )
+    raw = await read_all(store, BOX, blob(1))
+    said = await anyio.run_process(["jq", "-cjS", "del(.hash)"], input=raw)
+    assert hashlib.sha256(said.stdout).hexdigest() == msgspec.json.decode(raw, type=dict[str, Any])["hash"]
+
+
 @pytest.mark.parametrize("position", [1, 3, 5])
 @pytest.mark.parametrize(
     ("field", "value"),
@@ -63,7 +76,7 @@ async def test_an_edit_of_any_field_is_found(  # noqa: PLR0913, PLR0917  (fixtur
     assert verification.records == 5
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"null", b"\xff\xfe", b"[" * 5000])
+@pytest.mark.parametrize("content", [b"", b"{}", b"null", b"\xff\xfe", b'{"x":' + b"[" * 5000])
 async def test_a_record_that_is_none(log: AuditLog, store: DirectoryStore, fill: Fill, content: bytes) -> None:
     await fill(3)
     await replace(store, 2, content)

@@ -1,10 +1,14 @@
 """A connection to the service that breaks: lost answers, cuts both ways, statuses, pauses, and a line that crawls."""
 
 import asyncio
+import socket
+import ssl
 import time
 import traceback
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -16,7 +20,7 @@ from support.faults import Fault, Haste, Proxy, Request, faulty, hasty, weather
 from support.waiting import eventually
 
 from livecalc.blobs.azure import connect
-from livecalc.blobs.azure.failures import reported
+from livecalc.blobs.azure.failures import cause, reported
 from livecalc.blobs.azure.grants import AccountKey
 from livecalc.blobs.azure.rest import Rest
 from livecalc.blobs.azure.retry import Patience
@@ -346,6 +350,63 @@ def test_pauses_grow_from_the_first_on_and_differ() -> None:
     assert pauses(1) == pytest.approx([pause * 1.5 for pause in pauses(0.5)])
     both = [Patience().get_backoff_time({**Patience().configure_retries({}), "history": [None]}) for _ in range(2)]
     assert both[0] != both[1]
+
+
+async def test_that_it_is_tried_again_is_told_once_in_ten_seconds(
+    proxy: Proxy, box: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = [0.0]
+    patience = Patience(clock=lambda: clock[0])
+    patience.backoff_factor = 0.005
+    host = urlsplit(proxy.connection_string.partition("BlobEndpoint=")[2]).netloc.rstrip(";")
+
+    def told() -> list[str]:
+        return [
+            f"{record.levelname} {record.getMessage()}" for record in caplog.records if record.name == "livecalc.blobs"
+        ]
+
+    async with connect(connection_string=proxy.connection_string, retry=patience) as store:
+        await store.write(box, "before", b"")
+        for _ in range(2):  # one by the vendor's client, one by our own requests
+            first(proxy, Fault(status=503), times=2, method="GET")
+            assert await read_all(store, box, "before") == b""
+            first(proxy, Fault(status=503), times=2, method="GET")
+            assert await names(store, box) == ["before"]
+        assert told() == [f"WARNING blob store {host} answers 503: trying again"]
+        clock[0] = 10.0
+        first(proxy, Fault(request_bytes=0), times=3)
+        await store.write(box, "a", b"x")
+    assert len(told()) == 2
+    assert told()[1].startswith(f"WARNING blob store {host} does not answer (")
+
+
+async def test_a_store_that_went_away_is_told_in_plain_words(
+    azurite: str, box: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with AsyncExitStack() as stack:
+        async with faulty(azurite) as proxy:
+            store = await stack.enter_async_context(hasty(proxy.connection_string))
+            await store.write(box, "before", b"")
+        with pytest.raises(Unavailable, match=r"cannot read blob 'before': it does not answer \(connection refused\)$"):
+            await store.stat(box, "before")
+    told = [record.getMessage() for record in caplog.records if record.name == "livecalc.blobs"]
+    assert [sentence.partition(" does ")[2] for sentence in told] == ["not answer (connection refused): trying again"]
+
+
+@pytest.mark.parametrize(
+    ("inner", "words"),
+    [
+        (ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 10000)"), "connection refused"),
+        (OSError(113, "Multiple exceptions: [Errno 113] ..."), "no route to host"),
+        (socket.gaierror(-2, "Name or service not known"), "its name cannot be resolved"),
+        (TimeoutError("Connection timeout to host http://h"), "nothing came in time"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER]"), "Cannot connect to host h"),
+        (None, "Cannot connect to host h"),
+    ],
+    ids=repr,
+)
+def test_a_cause_is_told_as_the_system_calls_it(inner: Exception | None, words: str) -> None:
+    assert cause(ServiceRequestError("Cannot connect to host h", error=inner)) == words
 
 
 async def test_no_error_tells_a_signature() -> None:

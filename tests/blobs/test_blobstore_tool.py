@@ -90,7 +90,11 @@ def test_the_store_of_a_test_session_ends_with_it(
 
 
 def test_the_commands_own_code_is_returned(tmp_path: Path, started: list[subprocess.Popen[str]]) -> None:
-    started.append(begin(tmp_path, "sh", "-c", 'test -n "$AZURE_BLOB_CONNECTION_STRING" && exit 7'))
+    started.append(
+        begin(
+            tmp_path, "sh", "-c", 'test -n "$AZURE_BLOB_CONNECTION_STRING" && test -n "$LIVECALC_HOME_PASSES" && exit 7'
+        )
+    )
     assert ended(started[0], tmp_path) == (7, "")
 
 

@@ -128,7 +128,7 @@ class TestDamage:
             with pytest.raises(Damaged, match="has 4 bytes, but 10 were written"):
                 await call
 
-    @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"null", b'{"size": "x"}', b"[" * 10000])
+    @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"null", b'{"size": "x"}', b'{"x":' + b"[" * 5000])
     async def test_a_broken_record(self, store: DirectoryStore, root: Path, content: bytes) -> None:
         await store.write("box", "a", b"")
         (root / ".meta/box/a%.json").write_bytes(content)

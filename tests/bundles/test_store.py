@@ -1,12 +1,16 @@
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
+from lifecycle.taps import tap
 from support.bundles import CONFIG, bundle, model_files
 
 from livecalc.blobs.directory import DirectoryStore
+from livecalc.blobs.port import BlobInfo, Body, read_all
 from livecalc.bundles.limits import Limits
 from livecalc.bundles.store import BundleStore
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound, TooLarge
@@ -14,6 +18,7 @@ from livecalc.domain.errors import Damaged, InvalidInput, NotFound, TooLarge
 pytestmark = pytest.mark.anyio
 
 DATA = bundle(model_files())
+UNTIL = datetime(2033, 1, 25, tzinfo=UTC)
 HASH = hashlib.sha256(DATA).hexdigest()
 
 
@@ -100,6 +105,63 @@ async def test_notices_damage(store: BundleStore, blobs: DirectoryStore, tmp_pat
     with pytest.raises(Damaged):
         await store.describe("acme", HASH)
     assert not (tmp_path / "copy").exists()
+
+
+class Locking(DirectoryStore):
+    """Takes locks, as a store does that keeps them."""
+
+    async def write(  # noqa: PLR0913  (as the port has it)
+        self,
+        container: str,
+        name: str,
+        body: Body,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        locked_until: datetime | None = None,  # noqa: ARG002  (it is taken, and that is all)
+        sha256: str | None = None,
+    ) -> BlobInfo:
+        return await super().write(container, name, body, metadata=metadata, sha256=sha256)
+
+    async def lock(self, container: str, name: str, until: datetime) -> None:
+        """Take that too."""
+
+
+@pytest.fixture
+async def locking(tmp_path: Path) -> AsyncIterator[DirectoryStore]:
+    store = Locking(tmp_path / "blobs")
+    yield store
+    await store.close()
+
+
+async def test_keeps_the_very_bytes_where_regulatory_data_lies(
+    locking: DirectoryStore, good: Path, tmp_path: Path
+) -> None:
+    store = BundleStore(locking, limits=Limits())
+    kept = await store.keep("acme", await store.push("acme", good), UNTIL)
+    assert await read_all(locking, kept.shelf.container, kept.shelf.blob(HASH)) == DATA
+    assert kept.shelf.container == "regulatory-acme"
+    await locking.delete("bundles-acme", HASH)
+    await store.fetch("acme", HASH, tmp_path / "copy")
+
+
+async def test_keeps_nothing_that_is_damaged(locking: DirectoryStore, good: Path) -> None:
+    store = BundleStore(locking, limits=Limits())
+    pushed = await store.push("acme", good)
+    await locking.delete("bundles-acme", HASH)
+    await locking.write("bundles-acme", HASH, DATA[:-1] + b"!")
+    with pytest.raises(Damaged, match=f"the stored bundle {HASH} is damaged: .* delete it from bundles-acme"):
+        await store.keep("acme", pushed, UNTIL)
+    assert [info async for info in locking.list_blobs("regulatory-acme")] == []
+
+
+async def test_a_file_that_changes_after_it_was_verified_is_not_stored(blobs: DirectoryStore, good: Path) -> None:
+    def change(call: str, _: tuple[Any, ...]) -> None:
+        if call == "write":
+            good.write_bytes(DATA[:-1] + b"!")
+
+    with pytest.raises(Damaged, match="nothing is stored"):
+        await BundleStore(tap(blobs, before=change), limits=Limits()).push("acme", good)
+    assert [info async for info in blobs.list_blobs("bundles-acme")] == []
 
 
 async def test_completes_a_prefix(store: BundleStore, good: Path) -> None:

@@ -106,7 +106,7 @@ def test_an_archive_is_drawn_with_its_manifest_last() -> None:
         "├── logs/",
         "│   ├── worker-1.log                  812 KiB  3fa0b1c2d944  complete",
         "│   └── worker-1.main.previous.log    101 KiB  3fa0b1c2d944  truncated",
-        "├── pods.json            2 B  3fa0b1c2d944",
+        "├── pods.json                             2 B  3fa0b1c2d944",
         "└── manifest.json",
     ]
 

@@ -10,6 +10,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from livecalc.cli.demo.story import what_now
+
 LiveCalc = Callable[..., CompletedProcess[str]]
 STEPS = ["pack", "submit", "run", "finalize", "reap", "recompute", "compare"]
 
@@ -51,6 +53,13 @@ def test_the_story_is_told_to_the_end_and_again(livecalc: LiveCalc, home: Path) 
     assert figures["seconds"] < 60
     assert json.loads(livecalc("namespaces", "list", "--all", "--json").stdout) == []
     assert pods_under(home) == []
+
+
+def test_nobody_is_sent_to_look_at_what_is_gone() -> None:
+    kept, see, then = what_now("demo-1", 10, stays=True)
+    assert kept == "Kept: bundle, result, archive, 10 audit records."
+    assert see.endswith("diagnostics show demo-1")
+    assert what_now("demo-1", 10, stays=False) == ["Stored: bundle, result, archive, 10 audit records.", then]
 
 
 @pytest.mark.parametrize("moment", ["3/7", "5/7"])

@@ -232,7 +232,10 @@ def test_a_manifest_that_leads_elsewhere_is_refused_before_anything_is_written(
     assert files(tmp_path) == set()
 
 
-@pytest.mark.parametrize("there", [encode(manifest_of({})).replace(b"504", b"505"), b"{}", b"(", b"\xff"])
+@pytest.mark.parametrize(
+    "there",
+    [encode(manifest_of({})).replace(b"504", b"505"), b"{}", b"(", b"\xff", b'{"x":' + b"[" * 5000],
+)
 def test_a_folder_with_another_archive_is_refused(
     client: Client, found: Found, line: Line, tmp_path: Path, there: bytes
 ) -> None:
@@ -240,6 +243,19 @@ def test_a_folder_with_another_archive_is_refused(
     with pytest.raises(Conflict, match=f"holds the manifest.json of something else than {PATH}: fetch into another"):
         get(client, found, tmp_path)
     assert (files(tmp_path), (tmp_path / "manifest.json").read_bytes()) == ({"manifest.json"}, there)
+    assert line.asked == []
+
+
+@pytest.mark.parametrize("name", [f"logs/other.log{PART}", "logs/other.log", "notes.txt"])
+def test_a_folder_with_part_of_another_archive_is_refused(
+    client: Client, found: Found, line: Line, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / f"logs/big.log{PART}").write_bytes(BIG[:1000])
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(Conflict, match=f"holds {name}, which is not of {PATH}: fetch into another folder"):
+        get(client, found, tmp_path)
+    assert files(tmp_path) == {f"logs/big.log{PART}", name}
     assert line.asked == []
 
 

@@ -51,7 +51,7 @@ def test_paths_are_drawn_as_a_tree() -> None:
         "├── logs/",
         "│   ├── w-1.log       812 KiB",
         "│   └── worker-2.log  -",
-        "├── pods.json      4.0 KiB",
-        "└── manifest.json  last",
+        "├── pods.json         4.0 KiB",
+        "└── manifest.json     last",
     ]
     assert tree({}) == ""

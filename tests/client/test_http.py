@@ -65,7 +65,9 @@ def test_an_unknown_type_goes_by_its_status(status: int, error: type[LivecalcErr
     assert type(caught.value) is error
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"{}", b"\xff", b"x" * 200_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>Bad gateway</html>", b"{}", b"\xff", b"x" * 200_000, b'{"x":' + b"[" * 5000]
+)
 def test_an_answer_of_someone_else(body: bytes) -> None:
     with client(lambda _: httpx.Response(502, content=body)) as calc, pytest.raises(Unavailable) as caught:
         calc.status()
@@ -78,7 +80,9 @@ def test_a_status_that_means_nothing_to_us(status: int) -> None:
         calc.status()
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>Welcome</html>", b"[]", b'{"version": 1}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>Welcome</html>", b"[]", b'{"version": 1}', b"\xff", b'{"x":' + b"[" * 5000]
+)
 def test_a_good_answer_that_is_none(body: bytes) -> None:
     with client(lambda _: httpx.Response(200, content=body)) as calc, pytest.raises(Unavailable) as caught:
         calc.status()

@@ -198,7 +198,8 @@ def test_a_run_is_recomputed(calc: Client, done: JobHandle) -> None:
 
 def test_the_body_of_a_recomputation_is_checked(site: Site) -> None:
     with site.caller() as caller:
-        for body in (b"", b"{}", b"[]", b"\xff", b'{"bucket_id": 1, "model_bundle_hash": "x"}', b" " * 70_000):
+        wrong = b'{"bucket_id": 1, "model_bundle_hash": "x"}'
+        for body in (b"", b"{}", b"[]", b"\xff", wrong, b" " * 70_000, b'{"bucket_id":' + b"[" * 5000):
             answer = caller.post("/v1/platform/mttc/verify", content=body)
             assert answer.status_code == 422
             assert answer.json()["detail"].startswith("the body is not valid: ")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from livecalc.cluster.kubernetes.failures import meaning, read_status
+from livecalc.cluster.kubernetes.api import Answer, Call
+from livecalc.cluster.kubernetes.failures import Status, meaning, read_status
 from livecalc.cluster.kubernetes.targets import NAMESPACES, Target, inside, jobs, pods
 from livecalc.domain.errors import AlreadyExists, Conflict, LivecalcError, NotFound, PreconditionFailed, Unavailable
 
@@ -121,6 +122,14 @@ def test_each_answer_has_its_sentence(
 
     assert type(error) is kind
     assert error.detail == sentence
+
+
+@pytest.mark.parametrize("body", [b'{"message":"\xff"}', b'{"x":' + b"[" * 5000])
+def test_an_answer_that_cannot_be_read_is_an_error_of_the_platform(body: bytes) -> None:
+    assert read_status(body).message.startswith(body.decode(errors="replace")[:10])
+    answer = Answer(cluster=CLUSTER, call=Call(verb="get", target=Q4), status=200, body=body)
+    with pytest.raises(Unavailable, match="its answer about namespace livecalc-bucket-q4 cannot be read"):
+        answer.read(Status)
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, field, json, structs, yaml
+from msgspec import Struct, field, structs, yaml
 from support.waiting import eventually
 
 from livecalc.cluster.kubernetes import Access, CellSettings, KubernetesCluster, PodSettings
@@ -102,7 +102,7 @@ class KubernetesHarness:
 
     async def make_retaining_class(self) -> None:
         """Like the default class, but its volumes outlive their claims."""
-        classes = (await self.api.send(Call(verb="list", target=_CLASSES))).read(json.Decoder(_Classes))
+        classes = (await self.api.send(Call(verb="list", target=_CLASSES))).read(_Classes)
         default = next(each for each in classes.items if each.metadata.annotations.get(_DEFAULT) == "true")
         body = {
             "apiVersion": "storage.k8s.io/v1",
@@ -127,6 +127,8 @@ class KubernetesHarness:
 @asynccontextmanager
 async def open_kubernetes_harness() -> AsyncGenerator[KubernetesHarness, None]:
     """Open the cluster that LIVECALC_TEST_KUBECONFIG names; nothing of it is started or stopped here."""
+    if not KUBECONFIG:
+        raise RuntimeError("LIVECALC_TEST_KUBECONFIG names no cluster, and no other is taken by chance: make cluster")
     api = Api(await connect(Access(kubeconfig=KUBECONFIG)))
     try:
         harness = KubernetesHarness(api)

@@ -19,7 +19,7 @@ VIOLATION = "offset:1234,expected:0xABCD,actual:0x1234;what is this"
 
 def lines_of(page: str) -> list[str]:
     """The command lines of a page that are no commands of ours."""
-    blocks = [fence.body for fence in fences(DOCS / page) if fence.language == "sh"]
+    blocks = [fence.body for fence in fences(DOCS / page) if fence.language in {"sh", "bash"}]
     return [line for body in blocks for line in body.splitlines() if line and "livecalc" not in line]
 
 

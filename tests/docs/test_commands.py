@@ -33,7 +33,7 @@ def commands_in(text: str) -> Iterator[list[str]]:
 def shell_lines(page: Path) -> Iterator[str]:
     """What a page shows of a shell: fenced, or indented with what a line does behind two spaces or more."""
     for fence in fences(page):
-        if fence.language == "sh":
+        if fence.language in {"sh", "bash"}:
             yield from fence.body.splitlines()
         if fence.language == "console":
             lines = fence.body.splitlines()

@@ -83,7 +83,7 @@ def test_the_page_for_auditors_has_every_operation() -> None:
 def test_the_make_targets_that_are_named_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     for page in all_pages():
-        shown = "\n".join([*spans(page), *(fence.body for fence in fences(page) if fence.language == "sh")])
+        shown = "\n".join([*spans(page), *(fence.body for fence in fences(page) if fence.language in {"sh", "bash"})])
         named = set(re.findall(r"^make ([a-z-]+)", shown, re.MULTILINE))
         assert named <= targets, page
 

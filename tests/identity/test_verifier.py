@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -135,6 +136,12 @@ class TestFetching:
     async def test_nothing_is_fetched_for_what_is_no_token(self, verifier: Verifier, server: JwksServer) -> None:
         with pytest.raises(Unauthenticated):
             await verifier.verify("nonsense")
+        assert server.requests == 0
+
+    async def test_a_header_that_is_nested_too_deeply(self, verifier: Verifier, server: JwksServer) -> None:
+        header = urlsafe_b64encode(b'{"alg":"ES256","kid":' + b"[" * 5000).rstrip(b"=").decode()
+        with pytest.raises(Unauthenticated, match="the token cannot be read"):
+            await verifier.verify(f"{header}.e30.AA")
         assert server.requests == 0
 
 

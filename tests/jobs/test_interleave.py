@@ -1,6 +1,7 @@
 """Logs that are followed at once: whole lines, each with its pod's name, none waiting for another log."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 
@@ -12,6 +13,7 @@ from livecalc.domain.errors import Unavailable
 from livecalc.jobs.interleave import Log, interleave
 
 pytestmark = pytest.mark.anyio
+MIB = 1 << 20
 
 
 async def chunks(*pieces: bytes) -> AsyncGenerator[bytes, None]:
@@ -42,10 +44,50 @@ async def test_lines_have_the_name_of_their_pod(pieces: list[bytes], lines: list
     assert await read(logs(("p", chunks(*pieces)))) == lines
 
 
-async def test_a_line_without_end_does_not_wait_for_it() -> None:
-    lines = await read(logs(("p", chunks(*[b"x" * 1024] * 200))))
-    assert all(len(line) <= (64 << 10) + 1024 + 5 for line in lines)
-    assert b"".join(line.removeprefix(b"[p] ").rstrip(b"\n") for line in lines) == b"x" * 1024 * 200
+@pytest.mark.parametrize("size", [1024, MIB])
+async def test_a_line_without_end_does_not_wait_for_it(size: int) -> None:
+    lines = await read(logs(("p", chunks(*[b"x" * size] * (2 * MIB // size)))))
+    assert all(len(line) <= (128 << 10) + 5 for line in lines)
+    assert b"".join(line.removeprefix(b"[p] ").rstrip(b"\n") for line in lines) == b"x" * 2 * MIB
+
+
+@pytest.mark.parametrize("line", [b"\n", b"words\n", b"x" * (64 << 10) + b"\n"], ids=["empty", "short", "longest"])
+async def test_a_large_chunk_does_not_hold_up_the_loop(line: bytes) -> None:
+    chunk, turns = line * (MIB // len(line)), 0
+
+    async def work() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    working = asyncio.create_task(work())
+    with anyio.fail_after(20):
+        pieces = [piece async for piece in interleave(logs(("p", chunks(chunk))))]
+    working.cancel()
+    least, is_whole = len(chunk) >> 16, b"".join(pieces).replace(b"[p] ", b"") == chunk
+    assert turns >= least
+    assert is_whole
+
+
+async def test_what_waits_for_a_slow_reader_is_little() -> None:
+    """Chunks are as large as the ones that Azure sends, and an empty line becomes as long as its pod's name."""
+    chunk = b"\n" * (4 * MIB)
+    read, longest = 0, 0
+    tracemalloc.start()
+    try:
+        async with closing(interleave(logs(("a", chunks(chunk)), ("b" * 253, chunks(chunk))))) as pieces:
+            async for piece in pieces:
+                read, longest = read + 1, max(longest, len(piece))
+                for _ in range(40):  # all turns that reading ahead takes
+                    await asyncio.sleep(0)
+                if read == 40:
+                    break
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * MIB
+    assert longest <= 192 << 10
 
 
 async def test_no_log_waits_for_another() -> None:

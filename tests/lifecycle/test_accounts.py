@@ -8,13 +8,13 @@ import pytest
 from contracts.blob_adapters import ADAPTERS
 from lifecycle.composed import Composed, Part
 from lifecycle.stage import ANA, Stage
-from lifecycle.taps import Broken
+from lifecycle.taps import Broken, tap
 
 from livecalc.domain.errors import NotFound, Unavailable
 from livecalc.domain.jobs import JobState
 from livecalc.domain.partitions import PartitionRecord
 from livecalc.domain.tasks import Statement
-from livecalc.lifecycle.archive.manifest import ContainerLog, Manifest
+from livecalc.lifecycle.archive.manifest import ContainerLog, Manifest, encode
 from livecalc.pipeline.partition import write_partition
 from livecalc.records import paths
 from livecalc.records.model import JobRecords
@@ -252,3 +252,26 @@ async def test_a_node_that_does_not_answer_is_said(stage: Stage) -> None:
     log = only(await reaped(stage.with_parts(cluster=cut.wrap(stage.cluster))), "w")
     assert (log.state, log.blob) == ("lost", None)
     assert log.note == "its node does not answer: no route to node-1"
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["in pods.json", "under an earlier path"])
+async def test_a_pod_whose_name_is_in_use_again_does_not_get_the_log_of_the_other(
+    stage: Stage, *, listed: bool
+) -> None:
+    """As a StatefulSet does it: another holder saw `db-0`, and ours finds one that was made since."""
+    record = await stage.namespace("b")
+    pod = await stage.pod(record.name, "db-0", "echo words of the second")
+    came: list[str] = []
+
+    async def come_first(call: str, args: tuple[Any, ...]) -> None:
+        if call == "write" and args[1].endswith("/pods.json") and not came:
+            came.append(args[1])
+            seen = [msgspec.structs.replace(pod, uid="first"), *([pod] if listed else [])]
+            await stage.blobs.write(args[0], args[1], encode(seen), metadata={"namespace_uid": record.uid})
+
+    manifest = await reaped(stage.with_parts(blobs=tap(stage.blobs, pause=come_first)))
+    logs = {each.uid: each.containers[0] for each in manifest.pods}
+    assert logs.keys() == {"first", pod.uid}
+    assert await said(stage, manifest, logs[pod.uid]) == b"words of the second\n"
+    assert (logs["first"].state, logs["first"].blob) == ("lost", None)
+    assert logs["first"].note == "its pod is not there any more"

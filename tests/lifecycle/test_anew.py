@@ -53,6 +53,43 @@ async def test_an_archive_that_cannot_be_proved_is_made_anew_where_one_is_requir
     assert found.differences == ["logs/worker-1.log is missing"]
 
 
+async def test_so_it_is_where_none_is_required(stage: Stage) -> None:
+    await finalized(stage, "worker-1")
+    [outcome] = (await stage.with_parts(blobs=losing(stage, "worker-1", times=1)).reaper().sweep()).outcomes
+    damaged, good = await stage.manifests("b")
+    assert (outcome.success, outcome.state, outcome.archive) == (True, good.state, f"b/{good.timestamp}")
+    assert good.state != "Waived"
+    assert good.supersedes == f"b/{damaged.timestamp}"
+    assert await said(stage, good, only(good, "worker-1")) == b"words of worker-1\n"
+
+
+async def test_a_store_that_never_proves_ends_in_a_waiver_that_says_so(stage: Stage) -> None:
+    await finalized(stage, "worker-1")
+    [outcome] = (await stage.with_parts(blobs=losing(stage, "worker-1", times=3)).reaper().sweep()).outcomes
+    *unproved, waiver = await stage.manifests("b")
+    assert (outcome.success, outcome.state, outcome.archive) == (True, "Waived", f"b/{waiver.timestamp}")
+    assert len(unproved) == 3
+    assert (waiver.state, waiver.supersedes) == ("Waived", f"b/{unproved[-1].timestamp}")
+    assert waiver.notes[0].endswith("is not what its manifest says: logs/worker-1.log is missing")
+
+
+async def test_bytes_that_changed_are_no_proof_where_one_is_required(stage: Stage) -> None:
+    await finalized(stage, "worker-1")
+    changed: list[str] = []
+
+    async def change(call: str, args: tuple[Any, ...]) -> None:
+        if call == "write" and args[1].endswith("/manifest.json") and not changed:
+            changed.append(args[1].replace("manifest.json", "logs/worker-1.log"))
+            await stage.hands.change(args[0], changed[0], lambda raw: bytes([raw[0] ^ 1]) + raw[1:])
+
+    required = stage.with_parts(blobs=tap(stage.blobs, pause=change), policy=REQUIRED)
+    [outcome] = (await required.reaper().sweep()).outcomes
+    damaged, good = await stage.manifests("b")
+    assert (outcome.success, outcome.archive) == (True, f"b/{good.timestamp}")
+    assert good.supersedes == f"b/{damaged.timestamp}"
+    assert (await stage.diagnostics.verify(ANA, "b", good.timestamp)).holds
+
+
 async def test_a_store_that_never_proves_is_not_filled_up(stage: Stage) -> None:
     await finalized(stage, "worker-1")
     required = stage.with_parts(blobs=losing(stage, "worker-1", times=100), policy=REQUIRED)

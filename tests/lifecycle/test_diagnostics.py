@@ -134,8 +134,6 @@ async def test_a_jobs_archive_is_the_one_that_knows_it(stage: Stage) -> None:
     assert answer.success
     first = await stage.diagnostics.latest(ANA, "b")
     await archived(stage)
-    found = await stage.diagnostics.archive_of(ANA, "b", "j-apex00000000")
-    assert found == first
-    assert await stage.diagnostics.archive_of(ANA, "b", "j-never0000000") is None
-    assert await stage.diagnostics.archive_of(BOB, "b", "j-apex00000000") is None
+    assert await stage.diagnostics.archives_by_job(ANA, "b") == {"j-apex00000000": first}
+    assert await stage.diagnostics.archives_by_job(BOB, "b") == {}
     assert await stage.diagnostics.logs_of_job(ANA, "b", "j-never0000000") == []

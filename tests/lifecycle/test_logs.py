@@ -116,6 +116,20 @@ async def test_a_log_is_complete_only_if_it_is_what_the_worker_states(stage: Sta
     assert (pod, await stage.blob(path)) == (log_of(manifest, "j-copy00000000").blob[5:-4], LARGE)  # type: ignore[index]
 
 
+async def test_a_message_that_is_nested_too_deeply_states_nothing(stage: Stage) -> None:
+    """No model makes its namespace one that nobody can reap."""
+    record = await stage.namespace("b")
+    hostile = '{"state":"succeeded","x":' + "[" * 3800
+    pod = await job(
+        stage, "j-nested000000", f"echo words; printf '%s' '{hostile}' > \"$LIVECALC_TERMINATION_MESSAGE\"", None
+    )
+    assert pod.containers[0].terminated is not None
+    assert pod.containers[0].terminated.message == hostile
+    manifest = await reaped(stage, "b")
+    assert log_of(manifest, "j-nested000000").state == "unknown"
+    assert await stage.is_gone(record.name)
+
+
 async def test_a_copy_that_is_larger_than_a_worker_may_store_is_not_taken(stage: Stage) -> None:
     """On Azure a grant has no limit, and a worker is not to be trusted with one."""
     record = await stage.namespace("b")

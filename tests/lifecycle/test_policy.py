@@ -40,7 +40,8 @@ async def test_best_effort_reaps_without_an_archive_and_says_so(stage: Stage, ca
     assert await stage.is_gone(name)
     assert store.failures > 0
     [outcome] = report.outcomes
-    assert (outcome.state, outcome.archive, outcome.blob_paths) == (None, None, [])
+    assert (outcome.state, outcome.archive, outcome.blob_paths) == ("Waived", None, [])
+    assert outcome.message.endswith("successfully reaped, but without a complete archive: the store's disk is full")
     errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
     assert errors == [
         f"Namespace {name} is reaped without a complete archive (policy best-effort): the store's disk is full"
@@ -50,7 +51,29 @@ async def test_best_effort_reaps_without_an_archive_and_says_so(stage: Stage, ca
         ("intent", "the store's disk is full"),
         ("outcome", "the store's disk is full"),
     ]
-    assert [record.phase for record in await stage.audited(operation="reap")] == ["intent", "outcome"]
+    intent, outcome_of_it = await stage.audited(operation="reap")
+    assert (intent.phase, outcome_of_it.phase) == ("intent", "outcome")
+    assert (outcome_of_it.detail["state"], outcome_of_it.detail["waived"]) == ("Waived", "the store's disk is full")
+
+
+async def test_a_waiver_is_stored_when_the_store_is_back(stage: Stage) -> None:
+    name = await finalized(stage, "b")
+    deleted: list[str] = []
+
+    async def note(call: str, _: tuple[object, ...]) -> None:
+        if call == "delete_namespace":
+            deleted.append(call)
+
+    out = Broken(
+        lambda: Unavailable("the store is out"),
+        lambda call, args: call == "write" and args[0].endswith("diagnostics-acme") and not deleted,
+    )
+    parts = stage.with_parts(blobs=out.wrap(stage.blobs), cluster=tap(stage.cluster, pause=note))
+    report = await parts.reaper().sweep()
+    assert await stage.is_gone(name)
+    manifest = await stage.manifest("b")
+    assert (manifest.state, manifest.notes) == ("Waived", ["the store is out"])
+    assert (report.outcomes[0].state, report.outcomes[0].archive) == ("Waived", f"b/{manifest.timestamp}")
 
 
 async def test_best_effort_leaves_a_manifest_that_says_waived(stage: Stage) -> None:

@@ -269,6 +269,18 @@ async def test_nobody_shortens_a_promise_by_an_edit_of_the_namespace(desk: Desk,
     assert (await desk.manifest()).retention == "regulatory"
 
 
+async def test_nor_when_the_record_of_the_job_cannot_be_read(desk: Desk, azurite: str) -> None:
+    job = await desk.run(await desk.push())
+    record = await desk.platform.cluster.get_namespace("livecalc-bucket-q4")
+    await desk.platform.cluster.patch_namespace(record, annotations={"retention": "standard"})
+    async with BlobServiceClient.from_connection_string(azurite) as service:
+        blob = service.get_blob_client(desk.container, f"results/jobs/{job.job_id}/submitted.json")
+        await blob.upload_blob(b"something else", overwrite=True)
+    [outcome] = (await desk.sweep()).outcomes
+    assert f"job {job.job_id} was promised regulatory retention" in outcome.message
+    assert await desk.names("diagnostics") == []
+
+
 async def test_a_lock_that_is_missing_or_too_short_is_a_difference(desk: Desk, proxy: Protecting) -> None:
     await desk.run(await desk.push())
     assert (await desk.sweep()).successful == 1

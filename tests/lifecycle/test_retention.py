@@ -195,11 +195,15 @@ async def test_nothing_goes_by_a_clock_that_is_wrong(stage: Stage, ahead: timede
     }
 
 
-async def test_what_cannot_be_read_stays_and_is_reported(stage: Stage) -> None:
+@pytest.mark.parametrize("content", [b"?", b'{"x":' + b"[" * 5000])
+async def test_what_cannot_be_read_stays_and_is_reported(stage: Stage, content: bytes) -> None:
     await push(stage)
     manifest = await reaped(stage, "q4", JOB)
     path = f"q4/{manifest.timestamp}"
-    await stage.hands.change("diagnostics-acme", f"{path}/manifest.json", lambda raw: b"?" * len(raw))
+    name = f"{path}/manifest.json"
+    metadata = (await stage.blobs.stat("diagnostics-acme", name)).metadata
+    await stage.blobs.delete("diagnostics-acme", name)
+    await stage.blobs.write("diagnostics-acme", name, content, metadata=metadata)
     late = keeper(stage, 31)
     decisions = await late.decisions()
     assert {decision for decision, _ in decisions.values()} == {"keep"}

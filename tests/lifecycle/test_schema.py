@@ -210,6 +210,13 @@ def test_a_newline_behind_a_text_differs(name: str) -> None:
     assert schema_differences(damaged((name,), SAMPLE[name] + "\n"))[0].startswith(f"{name} is ")
 
 
+def test_a_value_that_is_nested_too_deeply_differs_too() -> None:
+    nested: list[Any] = []
+    for _ in range(5000):
+        nested = [nested]
+    assert schema_differences(SAMPLE | {"state": nested})[0].startswith("state is ")
+
+
 def test_a_manifest_of_a_format_before_is_read() -> None:
     for said in ({"format": 0, "schema": "urn:livecalc:archive-manifest:0"}, {"format": 0}, {}):
         old = {key: value for key, value in SAMPLE.items() if key not in {"format", "schema"}} | said

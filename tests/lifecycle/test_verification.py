@@ -257,6 +257,14 @@ async def test_a_manifest_that_is_none_is_named(stage: Stage) -> None:
     assert await differences(stage, archive) == []
 
 
+async def test_a_manifest_that_is_nested_too_deeply_hides_no_other(stage: Stage) -> None:
+    archive, other = await archived(stage), await archived(stage, "c")
+    await rewrite(stage, f"{archive}/manifest.json", lambda _: b'{"x":' + b"[" * 5000)
+    assert [f"c/{each.timestamp}" for each in await stage.diagnostics.list_archives(ANA)] == [other]
+    found = await all_differences(stage)
+    assert (list(found), found[archive][0]) == ([archive], "manifest.json cannot be read: it is nested too deeply")
+
+
 async def test_a_log_that_the_manifest_does_not_list_is_named(stage: Stage) -> None:
     archive = await archived(stage)
     await rewrite(

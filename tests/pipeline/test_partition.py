@@ -235,7 +235,18 @@ def test_a_directory_that_points_elsewhere_is_damaged(tmp_path: Path) -> None:
         check_arrays(path, read_record(path))
 
 
-@pytest.mark.parametrize("record", [b"", b"{}", b"[]", b"\xff", b'{"job_id": 1}'])
+@pytest.mark.parametrize("depth", [1, 900])
+def test_a_record_whose_environment_is_nested_is_damaged(tmp_path: Path, depth: int) -> None:
+    """What is read here is written again, by an encoder that may come less deep."""
+    nested: list[Any] = []
+    for _ in range(depth):
+        nested = [nested]
+    path = write(tmp_path, make_record(environment={"cpu": nested}))
+    with pytest.raises(Damaged):
+        read_record(path)
+
+
+@pytest.mark.parametrize("record", [b"", b"{}", b"[]", b"\xff", b'{"job_id": 1}', b'{"x":' + b"[" * 5000])
 def test_a_record_of_another_kind_is_damaged(tmp_path: Path, record: bytes) -> None:
     path = tmp_path / "partition.zip"
     with zipfile.ZipFile(path, "w") as archive:

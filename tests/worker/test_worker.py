@@ -232,4 +232,4 @@ async def test_engine_and_worker_agree_with_a_local_run(tmp_path: Path) -> None:
     job = await submit(tmp_path, Model(folder=model.folder, config=model.config))
     assert job.start().wait() == 0
     assert msgspec.to_builtins((await job.record()).outputs) == msgspec.to_builtins(local.outputs)
-    assert sys.version.startswith((await job.record()).environment["python"])
+    assert sys.version.startswith(str((await job.record()).environment["python"]))

@@ -24,6 +24,8 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="package")
 async def harness() -> AsyncIterator[KubernetesHarness]:
     async with open_kubernetes_harness() as harness:
+        for file in ("k8s/api/worker-role.yaml", "k8s/policies/worker.yaml"):
+            await harness.apply(file)
         yield harness
 
 

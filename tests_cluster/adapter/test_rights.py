@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from adapter.tokens import credentials_of, token_of
@@ -24,8 +25,6 @@ EARLY, LATE = "2026-01-25T01:00:00Z", "2026-01-25T01:05:00Z"
 @pytest.fixture
 async def own(place: Place, harness: KubernetesHarness) -> str:
     """The name of the worker's own pod."""
-    for file in ("k8s/api/worker-role.yaml", "k8s/policies/worker.yaml"):
-        await harness.apply(file)
     await place.cluster.patch_namespace(await place.record(), annotations={"last-activity": EARLY, "status": "active"})
     await harness.create_pod(place.name, "own", harness.shell("exit 0"))
     return "own"
@@ -182,6 +181,6 @@ async def _is_refused(worker: KubernetesCluster, namespace: str) -> bool:
 
 async def _is_confined(api: Api, namespace: str) -> bool:
     """Tell whether the API server has heard of the policies; it takes a moment."""
-    body = {"metadata": {"labels": {"not": "allowed"}}}
+    body = {"metadata": {"labels": {"not-allowed": uuid4().hex}}}
     answer = await api.send(Call(verb="patch", target=NAMESPACES.at(namespace), body=body))
     return b"may change nothing of its namespace" in answer.body

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.kubernetes_harness import KUBECONFIG, KubernetesHarness
 from kubernetes_asyncio.client.configuration import Configuration
 from kubernetes_asyncio.config import kube_config
-from msgspec import Struct, json
+from msgspec import Struct
 
 from livecalc.cluster.kubernetes.api import Call
 from livecalc.cluster.kubernetes.targets import inside
@@ -54,7 +54,7 @@ async def token_of(
     reference = {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": pod, "uid": uid}} if pod else {}
     target = inside(namespace, "serviceaccounts").at(account).having("token")
     answer = await harness.api.send(Call(verb="create", target=target, body={"spec": reference}))
-    return answer.read(json.Decoder(_TokenRequest)).status.token
+    return answer.read(_TokenRequest).status.token
 
 
 async def credentials_of(

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from livecalc.api.metrics import Metrics
 from livecalc.api.route import Route
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import InvalidInput
 from livecalc.domain.tenants import Principal
 from livecalc.services import Platform
@@ -67,8 +68,8 @@ class Call(Visit, Generic[Q]):
             if len(raw) > _JSON_LIMIT:
                 raise InvalidInput(f"the body is not valid: it has more than {_JSON_LIMIT} bytes")
         try:
-            return msgspec.json.decode(raw, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return decode_json(raw, kind)
+        except msgspec.DecodeError as error:
             raise InvalidInput(f"the body is not valid: {error}") from None
 
 

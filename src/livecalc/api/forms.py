@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from livecalc.api.query import read_labels
 from livecalc.api.uploads import Upload, check_announced, upload_folder
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import InvalidInput
 from livecalc.jobs.request import SubmitRequest
 
@@ -177,7 +178,7 @@ def _labels(given: list[str]) -> dict[str, str]:
     """Read `key=value`, many times, or one JSON object."""
     if len(given) == 1 and given[0].lstrip().startswith("{"):
         try:
-            return msgspec.json.decode(given[0], type=dict[str, str])
+            return decode_json(given[0], dict[str, str])
         except msgspec.DecodeError as error:
             raise InvalidInput(f"field labels is not valid: {error}") from None
     return read_labels(given, "field labels", "key=value, or a JSON object")

@@ -9,11 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from livecalc.blobs.port import BlobStore, read_all
-from livecalc.domain.audit import GENESIS, AuditRecord, seal
+from livecalc.domain.audit import GENESIS, AuditRecord, canonical, seal
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import AlreadyExists, Damaged, NotFound
 from livecalc.domain.tenants import tenant_key
-
-_DECODER = msgspec.json.Decoder(AuditRecord, strict=True)
 
 
 class Head(Struct, frozen=True):
@@ -140,14 +139,14 @@ def blob_name(sequence: int) -> str:
 
 def encode(record: AuditRecord) -> bytes:
     """Write a record; there is one way, so that any other bytes are an edit."""
-    return msgspec.json.encode(record, order="sorted")
+    return canonical(record)
 
 
 def decode(sequence: int, content: bytes) -> AuditRecord:
     """Read what `encode` wrote. Raises Damaged."""
     try:
-        record = _DECODER.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        record = decode_json(content, AuditRecord)
+    except msgspec.DecodeError as error:
         raise Damaged(f"audit record {sequence} cannot be read ({error}): see `livecalc audit verify`") from error
     if encode(record) != content:
         raise Damaged(f"audit record {sequence} is not as it was written: see `livecalc audit verify`")

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import Damaged, InvalidInput, Unavailable
 
 SCHEMA = 1
@@ -56,8 +57,8 @@ def open_home(root: Path) -> Home:
             f"home {root} cannot be used: {error.strerror}; set LIVECALC_HOME to another folder"
         ) from None
     try:
-        mark = msgspec.json.decode(raw, type=_Mark)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        mark = decode_json(raw, _Mark)
+    except msgspec.DecodeError:
         raise Damaged(f"{root / _MARK} is not readable; restore it, or move the home away to start anew") from None
     if mark.schema != SCHEMA:
         raise InvalidInput(
@@ -78,10 +79,10 @@ def keep_to_store(home: Home, account: str | None) -> None:
     try:
         if not path.exists():
             _write_once(home.root, _STORE, _Store(_OWN if home.blobs.exists() else store))
-        kept = msgspec.json.decode(path.read_bytes(), type=_Store).store
+        kept = decode_json(path.read_bytes(), _Store).store
     except OSError as error:
         raise Unavailable(f"home {home.root} cannot be used: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except msgspec.DecodeError:
         raise Damaged(f"{path} is not readable; restore it: it says where the blobs of this home are") from None
     if kept == store:
         return

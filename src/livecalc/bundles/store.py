@@ -61,13 +61,14 @@ class BundleStore:
     async def push(self, tenant_key: str, path: Path) -> PushedBundle:
         """Verify the bundle in a file and store it. Raises InvalidInput, TooLarge, NotFound as `verify` does.
 
-        Raises Damaged when it is there already, but not with the bytes that it should have.
+        Raises Damaged when the file changed since, and when it is there already, but not with the bytes that it should
+        have.
         """
         bundle = await to_thread.run_sync(verify, path, self._limits)
         digest = bundle.model_bundle_hash
         shelf = bundle_shelf(tenant_key)
         try:
-            await self._blobs.write(shelf.container, shelf.blob(digest), _read(path, digest))
+            await self._blobs.write(shelf.container, shelf.blob(digest), _read(path), sha256=digest)
             created = True
         except AlreadyExists:
             created = False
@@ -97,10 +98,12 @@ class BundleStore:
         digest = bundle.model_bundle_hash
         if not await self._is_on(shelf, digest):
             source = self._blobs.read(bundle.shelf.container, bundle.shelf.blob(digest))
-            with suppress(AlreadyExists):
-                await self._blobs.write(
-                    shelf.container, shelf.blob(digest), _checked(source, digest), locked_until=until
-                )
+            try:
+                await self._blobs.write(shelf.container, shelf.blob(digest), source, locked_until=until, sha256=digest)
+            except AlreadyExists:
+                pass
+            except Damaged as error:
+                raise _damaged(digest, bundle.shelf) from error
         # What was there already may be locked for less; and a lock that does not hold is found here.
         await self._blobs.lock(shelf.container, shelf.blob(digest), until)
         return structs.replace(bundle, shelf=shelf)
@@ -118,10 +121,7 @@ class BundleStore:
                 await file.write(chunk)
         if found.hexdigest() != digest:
             await AsyncPath(target).unlink()
-            raise Damaged(
-                f"the stored bundle {digest} is damaged, its bytes hash to {found.hexdigest()[:12]}: restore it, or "
-                f"delete it from {shelf.container} and push it again"
-            )
+            raise _damaged(digest, shelf)
 
     async def resolve(self, tenant_key: str, prefix: str) -> str:
         """Complete the first digits (8 or more) of a hash. Raises NotFound, InvalidInput (several, or no hex)."""
@@ -166,28 +166,18 @@ def _missing(digest: str) -> NotFound:
     return NotFound(f"there is no bundle {digest}; push it first")
 
 
+def _damaged(digest: str, shelf: Shelf) -> Damaged:
+    where = f"restore it, or delete it from {shelf.container} and push it again"
+    return Damaged(f"the stored bundle {digest} is damaged: {where}")
+
+
 def _config(path: Path, limits: Limits) -> Config:
     """Read the configuration of an archive that was verified when it was pushed."""
     with open_archive(path) as file:
         return read_config(file, read_entries(file, limits))
 
 
-async def _checked(stream: AsyncIterator[bytes], digest: str) -> AsyncIterator[bytes]:
-    """Pass a stored bundle on; when its bytes are others, the write fails and stores nothing."""
-    found = hashlib.sha256()
-    async for chunk in stream:
-        found.update(chunk)
-        yield chunk
-    if found.hexdigest() != digest:
-        raise Damaged(f"the stored bundle {digest} is damaged: push it again")
-
-
-async def _read(path: Path, digest: str) -> AsyncIterator[bytes]:
-    """Read the file as it was verified; when it changed since, the write fails and stores nothing."""
-    found = hashlib.sha256()
+async def _read(path: Path) -> AsyncIterator[bytes]:
     async with await open_file(path, "rb") as file:
         while chunk := await file.read(CHUNK):
-            found.update(chunk)
             yield chunk
-    if found.hexdigest() != digest:
-        raise InvalidInput(f"{path} changed while it was pushed; push it again")

@@ -119,11 +119,11 @@ def newest(client: "Client", bucket: str) -> str:
     timestamp = max((each.timestamp for each in client.archives(bucket)), key=_age, default="")
     client.tell_notices(warn)
     if not timestamp and left_out:
-        raise Damaged(f"bucket {bucket} has no archive that can be read: {'; '.join(left_out)}")
+        raise Damaged(f"bucket {bucket!r} has no archive that can be read: {'; '.join(left_out)}")
     for sentence in left_out:
         warn(sentence)
     if not timestamp:
-        raise NotFound(f"bucket {bucket} has no archive: look with `livecalc namespaces list` whether it lives")
+        raise NotFound(f"bucket {bucket!r} has no archive: archives are made when its namespace is reaped")
     return timestamp
 
 

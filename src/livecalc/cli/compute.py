@@ -12,7 +12,7 @@ from msgspec import Struct
 from livecalc.domain.errors import Damaged, ModelFailed, Unavailable
 from livecalc.domain.jobs import split_blocks
 from livecalc.domain.modelconfig import RESULTS, Config
-from livecalc.domain.partitions import join_outputs
+from livecalc.domain.partitions import Environment, join_outputs
 from livecalc.domain.resulthash import OutputDigest, result_hash
 from livecalc.pipeline.interrupt import Interrupt
 from livecalc.pipeline.outcome import Outcome, make_record
@@ -29,7 +29,7 @@ class Computed(Struct, frozen=True, kw_only=True):
     outputs: list[OutputSummary]
     cpu_seconds: dict[str, float]
     """By node."""
-    environment: dict[str, object]
+    environment: Environment
 
 
 def compute(

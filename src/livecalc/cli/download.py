@@ -1,6 +1,6 @@
 """Fetch the blobs of an archive into a folder: goes on where it was cut off, and checks every byte at the end."""
 
-import hashlib
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from livecalc.blobs.digest import sha256_of
 from livecalc.blobs.names import check_blob
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import Conflict, Damaged, InvalidInput, NotFound, Unavailable
 from livecalc.lifecycle.archive.manifest import BlobEntry
 from livecalc.lifecycle.archive.places import MANIFEST
@@ -44,12 +46,13 @@ def fetch(client: "Client", found: "Found", target: Path, advance: Callable[[int
     """Fetch what is not there yet, the manifest last; `advance` is told the bytes that are there, and all.
 
     A blob that differs from the manifest is named, and left as `.part`. Raises Damaged for a manifest that lists what
-    no archive holds, and Conflict for a folder with another archive, before anything is written; Unavailable when the
-    stream is cut off: the next call goes on.
+    no archive holds, and Conflict for a folder with another archive or any other file, before anything is written;
+    Unavailable when the stream is cut off: the next call goes on.
     """
     _refuse_another(target, found)
     blobs = found.manifest.blobs
     paths = {blob.name: _path(target, blob.name) for blob in blobs}
+    _refuse_strangers(target, found.path, {*paths.values(), target / MANIFEST})
     whole = sum(blob.bytes for blob in blobs)
     differences: dict[str, str] = {}
     came: set[str] = set()
@@ -82,7 +85,7 @@ def fetch(client: "Client", found: "Found", target: Path, advance: Callable[[int
 
 def is_there(path: Path, blob: BlobEntry) -> bool:
     """Tell whether a file is a blob, by its size and digest."""
-    return path.is_file() and path.stat().st_size == blob.bytes and _digest(path) == blob.sha256
+    return path.is_file() and path.stat().st_size == blob.bytes and sha256_of(path) == blob.sha256
 
 
 class _Name(Struct, frozen=True, kw_only=True):
@@ -153,12 +156,21 @@ def _refuse_another(target: Path, found: "Found") -> None:
     if not there.exists():
         return
     try:
-        manifest = msgspec.json.decode(there.read_bytes(), type=_Name)
+        manifest = decode_json(there.read_bytes(), _Name)
         is_same = f"{manifest.bucket_id}/{manifest.timestamp}" == found.path
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except msgspec.DecodeError:
         is_same = False
     if not is_same:
         raise Conflict(f"{target} holds the {MANIFEST} of something else than {found.path}: fetch into another folder")
+
+
+def _refuse_strangers(target: Path, archive: str, known: set[Path]) -> None:
+    """Raise Conflict for a folder with a file of something else: a download that was cut off left no manifest there."""
+    for folder, _, names in os.walk(target):
+        for name in sorted(names):
+            if Path(folder, name) not in known and Path(folder, name.removesuffix(PART)) not in known:
+                there = Path(folder, name).relative_to(target)
+                raise Conflict(f"{target} holds {there}, which is not of {archive}: fetch into another folder")
 
 
 def _path(target: Path, name: str) -> Path:
@@ -182,8 +194,3 @@ def _replace(path: Path, content: bytes) -> None:
     part = path.with_name(path.name + PART)
     part.write_bytes(content)
     part.replace(path)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

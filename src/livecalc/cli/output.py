@@ -1,5 +1,6 @@
 """Where words go: results to standard output, everything else to standard error."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -10,6 +11,18 @@ from livecalc.cli.format import plain
 def emit(text: str) -> None:
     """Print a result."""
     click.echo(text)
+
+
+def emit_list(
+    found: Sequence[object], text: str, what: str, *, bucket: str | None = None, since: str | None = None
+) -> None:
+    """Print a list as text; of an empty one no header, but on standard error that there is no `what`, and where."""
+    where = f" in bucket {plain(bucket)}" if bucket else ""
+    when = f" since {plain(since)}" if since else ""
+    if found:
+        emit(text)
+    else:
+        note(f"No {what}{where}{when}.")
 
 
 def emit_json(value: Any) -> None:

@@ -9,9 +9,9 @@ from http import HTTPStatus
 from pathlib import Path
 
 import httpx
-import msgspec
 from msgspec import Struct
 
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import Unauthenticated
 
 _MARGIN = 30.0
@@ -88,7 +88,7 @@ def _is_over(token: str) -> bool:
     """Tell whether a token says so itself; the server alone decides whether it is good."""
     try:
         payload = token.split(".")[1]
-        claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=_Claims)
-    except (IndexError, ValueError, msgspec.DecodeError):
+        claims = decode_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), _Claims)
+    except (IndexError, ValueError):
         return False
     return claims.exp is not None and claims.exp - _MARGIN < time.time()

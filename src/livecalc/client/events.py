@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import Unavailable
 from livecalc.domain.jobs import JobState
 from livecalc.wire.jobs import Job
@@ -60,6 +61,6 @@ def _data(event: bytes) -> bytes:
 
 def _job(data: bytes) -> Job:
     try:
-        return msgspec.json.decode(data, type=Job)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decode_json(data, Job)
+    except msgspec.DecodeError:
         raise Unavailable("the platform sent an event that is no job") from None

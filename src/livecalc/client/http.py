@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from livecalc.domain import errors
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import InvalidInput, LivecalcError, Unavailable
 from livecalc.domain.timestamps import format_timestamp
 from livecalc.wire.notices import HEADER, read_notice
@@ -143,8 +144,8 @@ class Http:
     def _error(self, response: httpx.Response) -> LivecalcError:
         status = response.status_code
         try:
-            problem = msgspec.json.decode(_beginning(response), type=Problem)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            problem = decode_json(_beginning(response), Problem)
+        except msgspec.DecodeError:
             phrase = httpx.codes.get_reason_phrase(status)
             kind = _BY_STATUS.get(status, Unavailable)
             return kind(f"{self._name} answered {status} {phrase}".rstrip() + ", and said no more")
@@ -155,8 +156,8 @@ class Http:
 
     def _decoded(self, content: bytes, kind: type[T]) -> T:
         try:
-            return msgspec.json.decode(content, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            return decode_json(content, kind)
+        except msgspec.DecodeError:
             raise Unavailable(f"{self._name} gave an answer that no LiveCalc platform gives: is it one?") from None
 
 
@@ -186,8 +187,8 @@ def query(params: Mapping[str, Param]) -> httpx.QueryParams:
 def _raise_problem(line: bytes) -> None:
     """Raise what a line says when it is a problem; nothing else that a server gives has a `type` and a `status`."""
     try:
-        problem = msgspec.json.decode(line, type=Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        problem = decode_json(line, Problem)
+    except msgspec.DecodeError:
         return
     raise _told(problem, problem.status)
 

@@ -34,5 +34,9 @@ def seal(record: AuditRecord) -> AuditRecord:
     """Give a record its hash: SHA-256 over its JSON without `hash`, keys sorted, which includes `previous`."""
     content = msgspec.to_builtins(record)
     del content["hash"]
-    digest = hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
-    return msgspec.structs.replace(record, hash=digest)
+    return msgspec.structs.replace(record, hash=hashlib.sha256(canonical(content)).hexdigest())
+
+
+def canonical(content: object) -> bytes:
+    """Write JSON in the one way that is hashed: as `jq -cjS` does, so that anybody can check it."""
+    return msgspec.json.encode(content, order="sorted").replace(b"\x7f", b"\\u007f")

@@ -5,7 +5,6 @@ The record is JSON; its field names are a public format.
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
 from msgspec import Struct, field
 
@@ -13,6 +12,9 @@ from livecalc.domain.errors import Damaged
 from livecalc.domain.jobs import JobState
 from livecalc.domain.modelconfig import DEFAULT_BLOCK
 from livecalc.domain.resulthash import DIGEST_BYTES, OutputDigest
+
+Environment = dict[str, str | list[str]]
+"""What bits depend on besides a bundle and a seed. Flat, whoever wrote it: it is copied from record to record."""
 
 
 class OutputPart(Struct, frozen=True, kw_only=True):
@@ -58,7 +60,7 @@ class PartitionRecord(Struct, frozen=True, kw_only=True):
     files: dict[str, str] = field(default_factory=dict[str, str])
     """The `.npy` member of each result, by address."""
     nodes: dict[str, NodeCost] = field(default_factory=dict[str, NodeCost])
-    environment: dict[str, Any] = field(default_factory=dict[str, Any])
+    environment: Environment = field(default_factory=Environment)
     started_at: str
     finished_at: str
 

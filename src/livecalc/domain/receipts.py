@@ -8,10 +8,13 @@ from msgspec import Struct
 class ArchiveReceipt(Struct, frozen=True, kw_only=True):
     """Proof that an archive is stored as its manifest says; made from what the store tells, never from memory.
 
-    Proved is: the manifest was read back whole; the store lists every blob that it names, with the size that it names,
-    and with the digest that was stored with the blob, in one request. Each request that brought bytes had a checksum
-    of them (Content-MD5 on Azure), by which the store refuses others. A blob that is listed without a digest was read
-    whole. Not proved is that each byte could be read at that moment: that is what `livecalc diagnostics verify` reads.
+    Where an archive is required (the policy, or regulatory retention), every blob was read back whole, and its bytes
+    have the size and the digest that the manifest names.
+
+    Under best-effort, the manifest was read back whole; the store lists every blob that it names, with the size that
+    it names, and with the digest that was stored with the blob, in one request. Each request that brought bytes had a
+    checksum of them (Content-MD5 on Azure), by which the store refuses others. A blob that is listed without a digest
+    was read whole. That each byte can be read is what `livecalc diagnostics verify` shows.
     """
 
     namespace_uid: str
@@ -31,5 +34,3 @@ class ArchiveWaiver(Struct, frozen=True, kw_only=True):
 
     namespace_uid: str
     reason: str
-    pods: frozenset[str] | None = None
-    """The uids of the pods it covers; None covers whatever is there."""

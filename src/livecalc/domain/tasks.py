@@ -3,6 +3,8 @@
 import msgspec
 from msgspec import Struct
 
+from livecalc.domain.decoding import decode_json
+
 GRANTS_ENV = "LIVECALC_GRANTS"
 """Holds the URL (READ) of the `Task`. Kept in the cluster's secret, never in plain settings."""
 
@@ -52,6 +54,6 @@ class Statement(Struct, frozen=True, kw_only=True):
 def read_statement(message: str) -> Statement | None:
     """Read a termination message; None when it is no statement of a worker."""
     try:
-        return msgspec.json.decode(message, type=Statement)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decode_json(message, Statement)
+    except msgspec.DecodeError:
         return None

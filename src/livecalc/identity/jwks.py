@@ -11,6 +11,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import InvalidInput, Unavailable
 from livecalc.identity.port import Jwk
 
@@ -40,8 +41,8 @@ class JwksUrl:
         except (httpx.HTTPError, TimeoutError) as error:
             raise self._unavailable(f"does not answer ({type(error).__name__})") from error
         try:
-            return msgspec.json.decode(content, type=_KeySet).keys
-        except msgspec.MsgspecError:
+            return decode_json(content, _KeySet).keys
+        except msgspec.DecodeError:
             raise self._unavailable("answers no JWKS") from None
 
     async def _get(self, client: httpx.AsyncClient) -> bytes:

@@ -9,8 +9,10 @@ Log = tuple[str, AsyncIterator[bytes]]
 """A pod's name, and what it prints."""
 _LONGEST = 64 << 10
 """Bytes of a line; the rest of one that is longer counts as another."""
+_SLICE = 64 << 10
+"""Bytes of a log between two turns of the loop, and the most that heads add to a piece."""
 _WAITING = 16
-"""Pieces that a slow reader lets wait."""
+"""Pieces that a slow reader lets wait; each has at most `_LONGEST` and two times `_SLICE`."""
 
 
 async def interleave(logs: AsyncIterator[Log]) -> AsyncGenerator[bytes, None]:
@@ -41,12 +43,16 @@ async def _read_all(logs: AsyncIterator[Log], pieces: "asyncio.Queue[bytes | Exc
 
 async def _read(name: str, log: AsyncIterator[bytes], pieces: "asyncio.Queue[bytes | Exception | None]") -> None:
     head, begun = f"[{name}] ".encode(), b""
+    at_once = _SLICE // len(head)
     async with closing(log):
         async for chunk in log:
-            *whole, begun = (begun + chunk).split(b"\n")
-            if len(begun) > _LONGEST:
-                whole, begun = [*whole, begun], b""
-            if whole:
-                await pieces.put(b"".join(head + line + b"\n" for line in whole))
+            for start in range(0, len(chunk), _SLICE):
+                *whole, begun = (begun + chunk[start : start + _SLICE]).split(b"\n")
+                if len(begun) > _LONGEST:
+                    whole, begun = [*whole, begun], b""
+                for first in range(0, len(whole), at_once):
+                    lines = whole[first : first + at_once]
+                    await pieces.put(head + (b"\n" + head).join(lines) + b"\n")
+                await asyncio.sleep(0)
     if begun:
         await pieces.put(head + begun + b"\n")

@@ -5,7 +5,6 @@ Audit the intent, settle the jobs, archive and prove it, delete, wait until gone
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -86,6 +85,8 @@ class Undertaking:
         left = await wait_for_volumes(cluster, hold, policy.wait)
         if is_recompute(hold.record.bucket_id):
             await self._forget_jobs()
+        if self._waived is not None:
+            await self._store_waiver(self._waived)  # perhaps the store is back
         outcome = self._outcome(left, asyncio.get_running_loop().time() - began)
         await self._conclude(outcome)
         await hold.patch(remove_finalizer=FINALIZER)
@@ -127,9 +128,9 @@ class Undertaking:
         cluster, version = self._parts.cluster, "unknown"
         try:
             version = await cluster.version()
+            await self._refuse_shortened()
             with collected_notices() as left_out:
                 jobs = await self._parts.collector.settle(self._hold.record)
-            self._refuse_shortened(jobs)
             if left_out:
                 raise Damaged("; ".join(left_out))
             head = await self._journal.head()
@@ -142,16 +143,16 @@ class Undertaking:
             notes.append(f"jobs not settled, or audit not read: {error.detail}")
         return Told(jobs=jobs, audit_head=head, cluster=f"{cluster.name}, {version}", notes=notes)
 
-    def _refuse_shortened(self, jobs: Sequence[JobRecords]) -> None:
+    async def _refuse_shortened(self) -> None:
         """Keep a namespace whose annotation promises less than its jobs were promised, whatever the policy is."""
         record = self._hold.record
         if record.retention is Retention.REGULATORY:
             return
-        promised = [job.submitted.job_id for job in jobs if job.submitted.retention == Retention.REGULATORY]
-        if promised:
+        promised = await self._parts.book.promised_job(record.tenant_key, record.bucket_id, since=record.created_at)
+        if promised is not None:
             self._required = True
             raise Unavailable(
-                f"job {promised[0]} was promised regulatory retention, and the annotation `retention` of the "
+                f"job {promised} was promised regulatory retention, and the annotation `retention` of the "
                 f"namespace says {record.retention}: set it back to regulatory"
             )
 
@@ -161,13 +162,17 @@ class Undertaking:
         LOG.error("Namespace %s is reaped without a complete archive (policy best-effort): %s", record.name, why)
         await self._journal.intend(WAIVE, {"reason": why, "archive": self._hold.claim.archive})
         self._waived = why
-        if self._archived is None:
-            try:
-                told = msgspec.structs.replace(self._told, notes=[*self._told.notes, why])
-                self._archived = await self._parts.archiver.waive(self._hold, told)
-            except LivecalcError as error:
-                LOG.warning("Nor could the waiver of namespace %s be stored: %s", record.name, error.detail)
+        await self._store_waiver(why)
         return ArchiveWaiver(namespace_uid=record.uid, reason=why)
+
+    async def _store_waiver(self, why: str) -> None:
+        if self._archived is not None:
+            return
+        try:
+            told = msgspec.structs.replace(self._told, notes=[*self._told.notes, why])
+            self._archived = await self._parts.archiver.waive(self._hold, told)
+        except LivecalcError as error:
+            LOG.warning("The waiver of namespace %s could not be stored: %s", self._hold.record.name, error.detail)
 
     async def _delete(self, proof: ArchiveReceipt | ArchiveWaiver) -> None:
         hold, cluster = self._hold, self._parts.cluster
@@ -176,7 +181,7 @@ class Undertaking:
                 return
             await self._remember_volumes()
             pods = await cluster.list_pods(hold.record.name)
-            unknown = [pod.name for pod in pods if proof.pods is not None and pod.uid not in proof.pods]
+            unknown = [pod.name for pod in pods if isinstance(proof, ArchiveReceipt) and pod.uid not in proof.pods]
             if unknown:
                 proof = await self._archive_again(unknown)
             elif await hold.delete(proof):
@@ -225,6 +230,8 @@ class Undertaking:
     def _outcome(self, left: list[str], seconds: float) -> ReapOutcome:
         record = self._hold.record
         message = f"Namespace {record.name} successfully reaped"
+        if self._waived is not None:
+            message += f", but without a complete archive: {self._waived}"
         if left:
             message = f"Namespace {record.name} is gone, but not all of its volumes: {'; '.join(left)}"
         bare = ReapOutcome(
@@ -234,6 +241,7 @@ class Undertaking:
             message=message,
             left=left,
             seconds=round(seconds, 3),
+            state="Waived" if self._waived is not None else None,
         )
         return msgspec.structs.replace(bare, **archived_facts(self._archived))
 
@@ -249,6 +257,8 @@ class Undertaking:
             "seconds": outcome.seconds,
             "finished_by": self._hold.claim.holder,
         }
+        if self._waived is not None:
+            detail["waived"] = self._waived
         await self._journal.conclude(REAP, "ok" if outcome.success else outcome.message, detail)
 
     async def _see_it_gone(self) -> None:

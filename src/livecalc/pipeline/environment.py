@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from livecalc.domain.partitions import Environment
 
-def read_environment(image: str) -> dict[str, Any]:
+
+def read_environment(image: str) -> Environment:
     """Describe this process: two runs of one bundle in equal environments give the same bits."""
     simd = _simd()
-    found: dict[str, Any] = {
+    found: Environment = {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "system": platform.system(),

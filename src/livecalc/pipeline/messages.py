@@ -1,12 +1,13 @@
 """What an engine's process and its parent say to each other: one order down, JSON lines up."""
 
-from typing import Any
+from typing import cast
 
 import msgspec
 from msgspec import Struct, field
 
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.modelconfig import Config
-from livecalc.domain.partitions import NodeCost, OutputPart
+from livecalc.domain.partitions import Environment, NodeCost, OutputPart
 from livecalc.domain.violations import Violation
 
 
@@ -51,7 +52,7 @@ class Finished(Struct, frozen=True, kw_only=True, tag="finished"):
     files: dict[str, str]
     """`.npy` file of each result, by address."""
     nodes: dict[str, NodeCost]
-    environment: dict[str, Any]
+    environment: Environment
 
 
 class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
@@ -60,7 +61,7 @@ class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
     error: str
     violations: list[Violation] = field(default_factory=list[Violation])
     nodes: dict[str, NodeCost] = field(default_factory=dict[str, NodeCost])
-    environment: dict[str, Any] = field(default_factory=dict[str, Any])
+    environment: Environment = field(default_factory=Environment)
 
 
 class Broken(Struct, frozen=True, kw_only=True, tag="broken"):
@@ -79,8 +80,8 @@ class Ended(Struct, frozen=True, kw_only=True, tag="ended"):
 Message = Loading | Calling | Progress | Finished | Failed | Broken | Ended
 
 _orders = msgspec.json.Decoder(Order)
+_MESSAGE = cast("type[Message]", Message)
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
 def decode_order(content: bytes) -> Order:
@@ -96,6 +97,6 @@ def encode(message: Message | Order) -> bytes:
 def decode(line: bytes) -> Message | None:
     """Read a line; None when it is no message: a process killed while it wrote leaves half a line."""
     try:
-        return _decoder.decode(line)
-    except msgspec.MsgspecError:
+        return decode_json(line, _MESSAGE)
+    except msgspec.DecodeError:
         return None

@@ -1,12 +1,12 @@
 """How computing a partition ended, and the record that is kept of it."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct, field
 
 from livecalc.domain.jobs import JobState
-from livecalc.domain.partitions import NodeCost, OutputPart, PartitionRecord
+from livecalc.domain.partitions import Environment, NodeCost, OutputPart, PartitionRecord
 from livecalc.domain.violations import Violation, format_violations
 from livecalc.pipeline.partition import member_name
 
@@ -23,7 +23,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     arrays: dict[str, Path] = field(default_factory=dict[str, Path])
     """The `.npy` file of each result by address, in the order's scratch folder."""
     nodes: dict[str, NodeCost] = field(default_factory=dict[str, NodeCost])
-    environment: dict[str, Any] = field(default_factory=dict[str, Any])
+    environment: Environment = field(default_factory=Environment)
     started_at: str = ""
     finished_at: str = ""
 

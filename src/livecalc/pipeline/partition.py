@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import Damaged
 from livecalc.domain.modelconfig import BUS
 from livecalc.domain.partitions import OutputPart, PartitionRecord, block_ranges
@@ -34,7 +35,7 @@ _ENCRYPTED = 1
 _COPY = 1 << 20
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _UNREADABLE = (zipfile.BadZipFile, struct.error, KeyError, ValueError, EOFError, NotImplementedError, RuntimeError)
-"""What `zipfile` and `msgspec` raise on bytes that are not what they should be."""
+"""What `zipfile` and `decode_json` raise on bytes that are not what they should be."""
 
 
 def member_name(address: str) -> str:
@@ -69,7 +70,7 @@ def read_record(path: Path) -> PartitionRecord:
             info = archive.getinfo(RECORD)
             if info.compress_type != zipfile.ZIP_STORED or info.file_size > _RECORD_LIMIT:
                 raise Damaged(f"partition file {path.name} has a {RECORD} that this version does not write")
-            return msgspec.json.decode(archive.read(info), type=PartitionRecord)
+            return decode_json(archive.read(info), PartitionRecord)
     except _UNREADABLE as error:
         raise Damaged(f"partition file {path.name} is not readable: {error}") from error
 

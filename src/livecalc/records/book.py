@@ -141,6 +141,14 @@ class JobBook:
         found = [each async for each in self._index(tenant_key, prefix, after) if each.bucket_id == bucket_id]
         return await self._submitted_of(found)
 
+    async def promised_job(self, tenant_key: str, bucket_id: str, *, since: datetime) -> str | None:
+        """Name a job of a bucket that lies where regulatory ones do, whether its records can be read or not."""
+        shelf = result_shelf(tenant_key, Retention.REGULATORY)
+        after, prefix = paths.index(bucket_id, _last_id_before(since)), paths.bucket_prefix(bucket_id)
+        async for info in self._blobs.list_blobs(shelf.container, shelf.blob(prefix), after=shelf.blob(after)):
+            return info.name.rpartition("/")[2]
+        return None
+
     async def jobs(self, tenant_key: str) -> list[SubmittedRecord]:
         """Read all jobs of a tenant but recomputations, oldest first. A damaged record is left out with a notice."""
         found = [each async for each in self._index(tenant_key, paths.BUCKETS) if not is_recompute(each.bucket_id)]

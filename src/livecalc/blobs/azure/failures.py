@@ -1,6 +1,10 @@
 """What the service's answers mean in the platform's words."""
 
+import errno
+import os
 import re
+import socket
+import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
 from enum import Enum
@@ -71,12 +75,28 @@ def _meaning(account: str, doing: str, error: AzureError) -> LivecalcError:
     if _is_refused(error):
         return Unavailable(f"{cannot}: {refusal(error)}")
     if isinstance(error, ServiceRequestError):
-        return Unavailable(f"{cannot}: it does not answer ({_words(error)})")
+        return Unavailable(f"{cannot}: it does not answer ({cause(error)})")
     if isinstance(error, ServiceResponseError | IncompleteReadError):
-        return Unavailable(f"{cannot}: the connection broke ({_words(error)})")
+        return Unavailable(f"{cannot}: the connection broke ({cause(error)})")
     status = _status(error)
     answer = f"it answered {status} {code}".rstrip() if status >= _OK else _words(error)
     return Unavailable(f"{cannot}: {answer}")
+
+
+def cause(error: AzureError) -> str:
+    """Say what came in a connection's way, as the system calls it: `connection refused`."""
+    inner = getattr(error.inner_exception, "os_error", error.inner_exception)
+    if isinstance(inner, TimeoutError):
+        return "nothing came in time"
+    if isinstance(inner, socket.gaierror):
+        return "its name cannot be resolved"
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {inner.verify_message}"
+    # The number of any other TLS error is one of TLS.
+    number = inner.errno if isinstance(inner, OSError) and not isinstance(inner, ssl.SSLError) else None
+    if number is not None and number in errno.errorcode:
+        return os.strerror(number).lower()
+    return _words(error)
 
 
 def unopened(setting: str, host: str, error: AzureError) -> LivecalcError:

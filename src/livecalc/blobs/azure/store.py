@@ -25,7 +25,8 @@ _OPENINGS = 4
 """How often a read is begun."""
 _BLOCKS_AT_ONCE = 6
 _STREAMS_AT_ONCE = 8
-"""Together about 130 MiB at the most: a block on its way takes twice its size, and each stream fills another one."""
+"""Together about 130 MiB at the most: a block on its way takes twice its size, and each stream fills another one. A
+stream that waits for its turn holds what it began with, 4 MiB at the most."""
 
 
 class AzureStore:
@@ -77,9 +78,10 @@ class AzureStore:
                 if len(head) <= ONE_REQUEST:
                     created_at = await self._put(upload, container, head)
                 else:
+                    stream, head = _joined(head, stream), b""
                     async with self._streams:
                         await self._refuse_existing(container, name)
-                        created_at = await upload.stage(_joined(head, stream))
+                        created_at = await upload.stage(stream)
             if created_at is None:
                 raise taken(container, name)
             return BlobInfo(name=name, size=upload.size, sha256=upload.sha256, created_at=created_at, metadata=checked)
@@ -253,5 +255,6 @@ async def _head(stream: AsyncIterator[bytes]) -> bytes:
 
 async def _joined(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield head
+    del head
     async for chunk in rest:
         yield chunk

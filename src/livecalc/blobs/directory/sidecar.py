@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from livecalc.blobs.directory.tree import open_file
 from livecalc.blobs.port import BlobInfo
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import Damaged
 
 _SUFFIX = "%.json"
@@ -21,9 +22,6 @@ class Sidecar(Struct, frozen=True, kw_only=True):
     sha256: str
     created_at: datetime
     metadata: dict[str, str]
-
-
-_DECODER = msgspec.json.Decoder(Sidecar)
 
 
 def sidecar_name(leaf: str) -> str:
@@ -50,6 +48,6 @@ def read_sidecar(folder: int, name: str) -> Sidecar:
     finally:
         os.close(file)
     try:
-        return _DECODER.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return decode_json(content, Sidecar)
+    except msgspec.DecodeError as error:
         raise Damaged(f"the record of blob {name!r} cannot be read ({error}): restore it from a copy") from error

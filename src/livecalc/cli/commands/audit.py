@@ -4,7 +4,7 @@ import click
 
 from livecalc.cli.format import NONE, count
 from livecalc.cli.lazy import Group
-from livecalc.cli.output import bad, emit, emit_json, good, json_option
+from livecalc.cli.output import bad, emit, emit_json, emit_list, good, json_option
 from livecalc.cli.session import connected
 from livecalc.cli.times import since_option
 
@@ -35,7 +35,7 @@ def list_command(since: str | None, limit: int, *, as_json: bool) -> None:
     if as_json:
         emit_json(entries)
     else:
-        emit(list_audit(entries))
+        emit_list(entries, list_audit(entries), "audit records", since=since)
 
 
 @command.command("verify", example="livecalc audit verify --head 3fa0b1c2d944")

@@ -87,7 +87,8 @@ def _show(settings: "Settings", plan: "SweepPlan", *, as_json: bool) -> int:
         }
         emit_json(report)
     else:
-        emit(show_plan(entries))
+        if entries:
+            emit(show_plan(entries))
         emit(total_plan(entries))
     for sentence in (*plan.problems, *plan.notices):
         note(f"Note: {sentence}")

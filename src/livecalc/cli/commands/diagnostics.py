@@ -8,7 +8,7 @@ import click
 from livecalc.cli.checks import CHECK_FAILED, a_check, interruptible
 from livecalc.cli.format import plain
 from livecalc.cli.lazy import Group
-from livecalc.cli.output import bad, emit, emit_json, good, json_option, note
+from livecalc.cli.output import bad, emit, emit_json, emit_list, good, json_option, note
 from livecalc.cli.session import connected
 from livecalc.cli.times import since_option
 from livecalc.domain.buckets import NAMESPACE_PREFIX
@@ -56,12 +56,13 @@ def list_command(bucket: str | None, only: str | None, *, as_json: bool) -> None
 
     if bucket is not None and only is not None:
         raise click.UsageError("give the bucket once: as an argument, or with --bucket")
+    chosen = _bucket_id(only if bucket is None else bucket)
     with connected() as client:
-        archives = client.archives(_bucket_id(only if bucket is None else bucket))
+        archives = client.archives(chosen)
     if as_json:
         emit_json(archives)
     else:
-        emit(list_archives(archives))
+        emit_list(archives, list_archives(archives), "archives", bucket=chosen)
 
 
 @command.command("show", example="livecalc diagnostics show q4-2025")
@@ -129,7 +130,7 @@ def download_command(ctx: click.Context, archive: str, output: Path | None, *, a
     """Fetch every blob of an archive into a folder, each checked against the manifest.
 
     What is there and as the manifest says is not fetched again, and a download that was cut off goes on where it
-    stopped. A folder that holds another archive is refused. Exits 3 when a blob is not as the manifest says.
+    stopped. A folder that holds anything else is refused. Exits 3 when a blob is not as the manifest says.
     """
     from livecalc.cli.archive import find
     from livecalc.cli.download import fetch
@@ -186,7 +187,7 @@ def verify_command(ctx: click.Context, archive: str | None, *, every: bool, as_j
     if as_json:
         emit_json(found if every else found[0])
     elif every and not found:
-        emit("There is no archive.")
+        emit_list(found, "", "archives")
     if not all(each.holds for each in found):
         ctx.exit(CHECK_FAILED)
 
@@ -215,7 +216,7 @@ def violations_command(since: str | None, only: str | None, limit: int, *, as_js
     if as_json:
         emit_json(found)
     else:
-        emit(list_violations(found))
+        emit_list(found, list_violations(found), "sentinel violations", bucket=_bucket_id(only), since=since)
 
 
 @command.command("reindex", example="livecalc diagnostics reindex --check")

@@ -8,7 +8,7 @@ import click
 
 from livecalc.cli.format import utc_now
 from livecalc.cli.lazy import Group
-from livecalc.cli.output import emit, emit_json, json_option, note
+from livecalc.cli.output import emit, emit_json, emit_list, json_option, note
 from livecalc.cli.session import connected
 from livecalc.cli.times import since_option
 
@@ -58,7 +58,8 @@ def list_command(  # noqa: PLR0913  (the filters of a list)
     if as_json:
         emit_json(jobs)
     else:
-        emit(list_jobs(jobs, utc_now()))
+        what = "jobs of that kind" if state or labels else "jobs"
+        emit_list(jobs, list_jobs(jobs, utc_now()), what, bucket=bucket, since=since)
 
 
 @command.command("show", example="livecalc jobs show j-01jdx4m8")

@@ -4,7 +4,7 @@ import click
 
 from livecalc.cli.format import count, utc_now
 from livecalc.cli.lazy import Group
-from livecalc.cli.output import emit, emit_json, json_option
+from livecalc.cli.output import emit, emit_json, emit_list, json_option
 from livecalc.cli.session import connected
 from livecalc.domain.buckets import NAMESPACE_PREFIX
 
@@ -36,7 +36,7 @@ def list_command(*, everything: bool, as_json: bool) -> None:
     if as_json:
         emit_json(found)
     else:
-        emit(list_namespaces(found, utc_now()))
+        emit_list(found, list_namespaces(found, utc_now()), "namespaces")
 
 
 @command.command("show", example="livecalc namespaces show q4-2025")
@@ -100,13 +100,15 @@ def reap_command(ctx: click.Context, bucket: str, *, force: bool, as_json: bool)
     else:
         archived = reaped.diagnostics
         emit(reaped.message)
-        # Of an archive the blobs are counted that its manifest lists, here as everywhere.
-        blobs = max(len(archived.blob_paths) - 1, 0)
-        emit(
-            f"Archived {count(blobs, 'blob')}{' and the manifest' if archived.blob_paths else ''}, "
-            f"{count(archived.sentinel_violations_indexed, 'sentinel violation')}: "
-            f"livecalc diagnostics show {_bucket_id(bucket)}"
-        )
+        if archived.blob_paths:
+            # Of an archive the blobs are counted that its manifest lists, here as everywhere.
+            emit(
+                f"Archived {count(len(archived.blob_paths) - 1, 'blob')} and the manifest, "
+                f"{count(archived.sentinel_violations_indexed, 'sentinel violation')}: "
+                f"livecalc diagnostics show {_bucket_id(bucket)}"
+            )
+        else:
+            emit("Nothing was archived")
     if not reaped.success:
         ctx.exit(1)
 

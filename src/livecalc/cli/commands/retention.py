@@ -7,7 +7,7 @@ import click
 
 from livecalc.cli.format import plain
 from livecalc.cli.lazy import Group
-from livecalc.cli.output import emit, emit_json, json_option, note
+from livecalc.cli.output import emit, emit_json, emit_list, json_option, note
 from livecalc.cli.session import connected
 from livecalc.domain.errors import InvalidInput
 
@@ -57,7 +57,8 @@ def plan_command(ctx: click.Context, tenant: str | None, *, as_json: bool) -> No
     if as_json:
         emit_json({"entries": entries, "begun": left, "problems": plan.problems, "counts": count_plan(entries)})
     else:
-        emit(show_plan(entries))
+        if entries:
+            emit(show_plan(entries))
         emit(total_plan(entries))
     ctx.exit(1 if plan.problems else 0)
 
@@ -132,7 +133,7 @@ def holds_command(*, as_json: bool) -> None:
     if as_json:
         emit_json(found)
     else:
-        emit(show_holds(found))
+        emit_list(found, show_holds(found), "holds")
 
 
 def _own_settings() -> "Settings":

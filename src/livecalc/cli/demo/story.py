@@ -30,11 +30,12 @@ POLICIES = "inputs/policies.parquet"
 class Story:
     """One bucket's life on one platform."""
 
-    def __init__(self, platform: "DemoPlatform", narrator: Narrator, bucket_id: str) -> None:
+    def __init__(self, platform: "DemoPlatform", narrator: Narrator, bucket_id: str, *, stays: bool) -> None:
         self._platform = platform
         self._client = platform.client
         self._narrator = narrator
         self._bucket_id = bucket_id
+        self._stays = stays
         self._namespace = namespace_name(bucket_id)
         self._begun = False
         self.holds = True
@@ -169,12 +170,9 @@ class Story:
     def _end(self) -> dict[str, Any]:
         records = sum(entry.bucket_id == self._bucket_id for entry in self._client.audit(limit=1000))
         left = find_leftovers(self._platform, self._bucket_id)
-        livecalc = program()
         self._narrator.close(
             f"Left running: {tell_leftovers(left)}.",
-            f"Kept: bundle, result, archive, {count(records, 'audit record')}.",
-            f"See: {livecalc} diagnostics show {self._bucket_id}",
-            f"Next: {livecalc} bundle init my-model && {livecalc} submit my-model --bucket b1 --wait",
+            *what_now(self._bucket_id, records, stays=self._stays),
         )
         return {
             "bucket_id": self._bucket_id,
@@ -199,3 +197,14 @@ class Story:
             note(f"{error.detail}: look with livecalc namespaces show {self._bucket_id}")
             return
         note(reaped.message)
+
+
+def what_now(bucket_id: str, records: int, *, stays: bool) -> list[str]:
+    """Say what the story leaves, where that `stays`, how to look at it; and what to do next."""
+    livecalc = program()
+    left = f"bundle, result, archive, {count(records, 'audit record')}"
+    see = [f"Kept: {left}.", f"See: {livecalc} diagnostics show {bucket_id}"]
+    return [
+        *(see if stays else [f"Stored: {left}."]),
+        f"Next: {livecalc} bundle init my-model && {livecalc} submit my-model --bucket b1 --wait",
+    ]

@@ -106,7 +106,7 @@ def total_report(report: RetentionReport) -> str:
     """Sum a run up in one sentence."""
     parts = [(report.count(result), words) for result, words in _RESULTS]
     found = ", ".join(f"{amount} {words}" for amount, words in parts if amount)
-    return f"Retention: {found or 'nothing to do'}; {size(report.bytes)} freed."
+    return f"Retention: {found}; {size(report.bytes)} freed." if found else "Retention: nothing to do."
 
 
 def count_report(report: RetentionReport) -> dict[str, int]:

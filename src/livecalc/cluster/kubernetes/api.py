@@ -20,6 +20,7 @@ from livecalc.cluster.kubernetes import failures
 from livecalc.cluster.kubernetes.connect import Link
 from livecalc.cluster.kubernetes.retry import FAILING, RETRIED, Patience, was_sent, wish_of, words
 from livecalc.cluster.kubernetes.targets import Target
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import LivecalcError, Unavailable
 
 T = TypeVar("T")
@@ -73,11 +74,11 @@ class Answer(Struct, frozen=True, kw_only=True):
             return self.body
         raise self.error
 
-    def read(self, decoder: "msgspec.json.Decoder[T]") -> T:
+    def read(self, kind: type[T]) -> T:
         """Decode the body of a success. Raises the error that anything else means."""
         body = self.good()
         try:
-            return decoder.decode(body)
+            return decode_json(body, kind)
         except msgspec.DecodeError as error:
             raise Unavailable(f"{self.cluster}: its answer about {self.call.target} cannot be read: {error}") from None
 

@@ -13,7 +13,7 @@ from livecalc.cluster.kubernetes import failures
 from livecalc.cluster.kubernetes.api import OWNED, Api, Call
 from livecalc.cluster.kubernetes.manifests import ACCOUNT, Json
 from livecalc.cluster.kubernetes.namespaces import namespace_record
-from livecalc.cluster.kubernetes.objects import ENDPOINTS, NAMESPACE, EndpointSlice, Namespace, managers_of
+from livecalc.cluster.kubernetes.objects import EndpointSlice, Managed, Namespace
 from livecalc.cluster.kubernetes.settings import CellSettings
 from livecalc.cluster.kubernetes.targets import NAMESPACES, Target, inside
 from livecalc.domain.errors import LivecalcError, Unavailable
@@ -58,7 +58,7 @@ async def furnish_cell(api: Api, namespace: str, settings: CellSettings) -> None
 
     Raises NotFound, Conflict (the namespace is terminating).
     """
-    server = (await api.send(Call(verb="get", target=_API_SERVER))).read(ENDPOINTS)
+    server = (await api.send(Call(verb="get", target=_API_SERVER))).read(EndpointSlice)
     objects = cell_objects(namespace, settings, server)
     try:
         async with asyncio.TaskGroup() as group:
@@ -112,9 +112,9 @@ async def _make(api: Api, name: str, labels: Mapping[str, str], annotations: Map
     answer = await api.send(call)
     if answer.status == failures.CONFLICT and answer.doubtful:
         there = await api.send(Call(verb="get", target=NAMESPACES.at(name)))
-        if manager in managers_of(there.good()):
-            return there.read(NAMESPACE)
-    return answer.read(NAMESPACE)
+        if manager in there.read(Managed).managers:
+            return there.read(Namespace)
+    return answer.read(Namespace)
 
 
 async def _apply(api: Api, target: Target, body: Json) -> None:

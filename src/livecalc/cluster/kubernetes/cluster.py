@@ -8,7 +8,7 @@ from livecalc.cluster.kubernetes import events, jobs, logs, namespaces, pods, st
 from livecalc.cluster.kubernetes.api import Api, Call
 from livecalc.cluster.kubernetes.cell import create_cell, furnish_cell
 from livecalc.cluster.kubernetes.connect import Access, connect
-from livecalc.cluster.kubernetes.objects import SERVER_VERSION
+from livecalc.cluster.kubernetes.objects import ServerVersion
 from livecalc.cluster.kubernetes.retry import Patience
 from livecalc.cluster.kubernetes.settings import CellSettings, PodSettings
 from livecalc.cluster.kubernetes.targets import VERSION
@@ -68,7 +68,7 @@ class KubernetesCluster:
 
     async def version(self) -> str:
         """The API server's: `v1.35.4`."""
-        return (await self._api.send(Call(verb="get", target=VERSION))).read(SERVER_VERSION).git_version
+        return (await self._api.send(Call(verb="get", target=VERSION))).read(ServerVersion).git_version
 
     async def now(self) -> datetime:
         """The API server's clock, in whole seconds."""

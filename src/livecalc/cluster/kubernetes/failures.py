@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct, field
 
 from livecalc.cluster.kubernetes.targets import Target
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -62,13 +63,10 @@ class Status(Struct, frozen=True):
         return any(cause.reason == reason and cause.field == where for cause in causes)
 
 
-_status = msgspec.json.Decoder(Status)
-
-
 def read_status(body: bytes) -> Status:
     """Read an answer's body; what is no Status is a message of whoever answered, perhaps a proxy."""
     try:
-        return _status.decode(body)
+        return decode_json(body, Status)
     except msgspec.DecodeError:
         return Status(message=" ".join(body.decode(errors="replace").split())[:_LENGTH])
 

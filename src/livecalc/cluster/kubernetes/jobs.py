@@ -10,7 +10,7 @@ from contextlib import suppress
 from livecalc.cluster.kubernetes import failures
 from livecalc.cluster.kubernetes.api import OWNED, Answer, Api, Call
 from livecalc.cluster.kubernetes.manifests import job_manifest, secret_manifest
-from livecalc.cluster.kubernetes.objects import JOB, Condition, Job, Pod, managers_of
+from livecalc.cluster.kubernetes.objects import Condition, Job, Managed, Pod
 from livecalc.cluster.kubernetes.pages import read_list
 from livecalc.cluster.kubernetes.pods import job_of
 from livecalc.cluster.kubernetes.settings import PodSettings
@@ -71,7 +71,7 @@ async def cancel_job(api: Api, namespace: str, name: str) -> None:
     """End a job that is not over. Raises NotFound."""
     target = jobs(namespace).at(name)
     for _ in range(_CANCEL_TRIES):
-        job = (await api.send(Call(verb="get", target=target))).read(JOB)
+        job = (await api.send(Call(verb="get", target=target))).read(Job)
         if _end(job) or CANCELLED in job.metadata.annotations:
             return
         meta = {"uid": job.metadata.uid, "resourceVersion": job.metadata.resource_version}
@@ -109,9 +109,9 @@ async def _make(api: Api, namespace: str, spec: JobSpec, settings: PodSettings) 
     answer = await api.send(call)
     if answer.status == failures.CONFLICT and answer.doubtful:
         there = await api.send(Call(verb="get", target=jobs(namespace).at(spec.name)))
-        if manager in managers_of(there.good()):
-            return there.read(JOB)
-    return answer.read(JOB)
+        if manager in there.read(Managed).managers:
+            return there.read(Job)
+    return answer.read(Job)
 
 
 def _record(job: Job, *, running: bool) -> ClusterJob:
@@ -147,7 +147,9 @@ def _reason(job: Job, end: Condition) -> str:
 
 
 def _has_run(pod: Pod) -> bool:
-    return pod.status.phase != "Pending"
+    """Tell whether a container has started; the phase says so later."""
+    states = [each.state for each in pod.status.container_statuses]
+    return pod.status.phase != "Pending" or any(state.running or state.terminated for state in states)
 
 
 def _indexes(text: str) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import aiohttp
 
 from livecalc.cluster.kubernetes.api import Api, Call
-from livecalc.cluster.kubernetes.objects import POD
+from livecalc.cluster.kubernetes.objects import Pod
 from livecalc.cluster.kubernetes.pods import pod_record
 from livecalc.cluster.kubernetes.retry import words
 from livecalc.cluster.kubernetes.targets import Target
@@ -72,7 +72,7 @@ async def _check_started(api: Api, target: Target, container: str) -> None:
 
 async def _look(api: Api, target: Target, container: str) -> ContainerRecord:
     pod = target.having("")
-    record = pod_record((await api.send(Call(verb="get", target=pod))).read(POD))
+    record = pod_record((await api.send(Call(verb="get", target=pod))).read(Pod))
     for each in record.containers:
         if each.name == container:
             return each

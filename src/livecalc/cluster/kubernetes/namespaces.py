@@ -7,7 +7,7 @@ from msgspec import structs
 
 from livecalc.cluster.kubernetes import failures
 from livecalc.cluster.kubernetes.api import Answer, Api, Call
-from livecalc.cluster.kubernetes.objects import NAMESPACE, Namespace
+from livecalc.cluster.kubernetes.objects import Namespace
 from livecalc.cluster.kubernetes.pages import read_list
 from livecalc.cluster.kubernetes.targets import NAMESPACES
 from livecalc.cluster.port import NamespaceList
@@ -53,7 +53,7 @@ def namespace_record(namespace: Namespace) -> NamespaceRecord:
 async def get_namespace(api: Api, name: str) -> NamespaceRecord:
     """Read one. Raises NotFound."""
     answer = await api.send(Call(verb="get", target=NAMESPACES.at(name)))
-    return namespace_record(answer.read(NAMESPACE))
+    return namespace_record(answer.read(Namespace))
 
 
 async def list_namespaces(api: Api, labels: Mapping[str, str]) -> NamespaceList:
@@ -92,7 +92,7 @@ async def patch_namespace(
         return await _conflict(api, record, answer, annotations, finalizers)
     if answer.status == failures.NOT_FOUND and answer.doubtful and finalizers[1] is not None:
         return _changed(record, annotations, finalizers)
-    return namespace_record(answer.read(NAMESPACE))
+    return namespace_record(answer.read(Namespace))
 
 
 async def delete_namespace(api: Api, record: NamespaceRecord, receipt: ArchiveReceipt | ArchiveWaiver) -> None:

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-import msgspec
 from msgspec import Struct, field
 
 
@@ -265,18 +264,12 @@ class _ManagedMeta(Struct, frozen=True, rename="camel"):
     managed_fields: tuple[Manager, ...] = ()
 
 
-class _Managed(Struct, frozen=True):
+class Managed(Struct, frozen=True):
+    """Any object, as far as it says who wrote its fields."""
+
     metadata: _ManagedMeta
 
-
-NAMESPACE = msgspec.json.Decoder(Namespace)
-JOB = msgspec.json.Decoder(Job)
-POD = msgspec.json.Decoder(Pod)
-ENDPOINTS = msgspec.json.Decoder(EndpointSlice)
-SERVER_VERSION = msgspec.json.Decoder(ServerVersion)
-_MANAGED = msgspec.json.Decoder(_Managed)
-
-
-def managers_of(body: bytes) -> set[str]:
-    """Who wrote fields of an object, as its encoded form says."""
-    return {each.manager for each in _MANAGED.decode(body).metadata.managed_fields}
+    @property
+    def managers(self) -> set[str]:
+        """Who did."""
+        return {each.manager for each in self.metadata.managed_fields}

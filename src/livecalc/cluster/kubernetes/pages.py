@@ -2,7 +2,6 @@
 
 from typing import Generic, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from livecalc.cluster.kubernetes import failures
@@ -37,7 +36,6 @@ class Listing(Struct, Generic[T], frozen=True):
 
 async def read_list(api: Api, target: Target, item: type[T], *, labels: str = "") -> Listing[T]:
     """Read a list of `item`. Raises what keeps its first page from being read."""
-    decoder = msgspec.json.Decoder(_Page[item])
     query = {"limit": str(api.page)} | ({"labelSelector": labels} if labels else {})
     items: list[T] = []
     token, restarted = "", False
@@ -48,7 +46,7 @@ async def read_list(api: Api, target: Target, item: type[T], *, labels: str = ""
             if answer.status == failures.EXPIRED and token and not restarted:
                 items, token, restarted = [], "", True
                 continue
-            read = answer.read(decoder)
+            read = answer.read(_Page[item])
         except LivecalcError as error:
             if not token:
                 raise

@@ -67,18 +67,21 @@ class Archiver:
     async def archive(self, hold: Hold, told: Told, *, strict: bool) -> Archived:
         """Archive the namespace, or continue to, and prove it by what the store says of the blobs.
 
-        A manifest that is there already is believed, and proved like any other. `strict` gives up rather than leave
-        out a log whose node does not answer, and archives anew, under the next path, what an earlier try waived, and,
-        at most `_UNPROVED` paths long, what cannot be proved. Raises Unavailable, Damaged, Conflict.
+        A manifest that is there already is believed, and proved like any other. What cannot be proved is archived
+        anew under the next path, at most `_UNPROVED` paths long. `strict` reads every blob back, gives up rather than
+        leave out a log whose node does not answer, and archives anew what an earlier try waived.
+        Raises Unavailable, Damaged, Conflict.
         """
         for _ in range(_PATHS):
             path = hold.claim.archive
             try:
                 archived = await self._archive_here(hold, told, strict=strict)
             except Damaged as error:
-                if not strict or hold.record.terminating:
+                if hold.record.terminating:
                     raise
                 if len(earlier_paths(path)) + 1 >= _UNPROVED:
+                    if not strict:
+                        raise
                     raise Damaged(f"{error.detail}. {_what_to_do(path)}") from error
                 LOG.error("Archiving namespace %s anew: %s", hold.record.name, error.detail)  # noqa: TRY400  (one sentence says it)
                 archived = None
@@ -104,10 +107,7 @@ class Archiver:
 
     async def waive(self, hold: Hold, told: Told) -> Archived:
         """Write the manifest of an archive that could not be made whole: it says so, and lists what is there."""
-        place = archive_place(self._prefix, hold.record, hold.claim.archive)
-        stored = await list_stored(self._blobs, place)
-        if any(info.metadata.get(OWNER) != hold.record.uid for info in stored.values()):
-            raise Conflict(f"archive {hold.claim.archive} is of another namespace")
+        place, stored = await self._place_of_waiver(hold)
         if MANIFEST not in stored:
             entry = await self._index.entry_of(place)
             pods = account_for(await self._listed(hold, place, stored), stored)
@@ -118,6 +118,25 @@ class Archiver:
         manifest, raw = await read_manifest(self._blobs, place)
         await self._index_violations(hold, place, manifest, strict=False)
         return Archived(place=place, manifest=manifest, manifest_sha256=_digest(raw), receipt=None)
+
+    async def _place_of_waiver(self, hold: Hold) -> tuple[Place, dict[str, BlobInfo]]:
+        """Find where a waiver goes, and what is there: beside what is stored, but not where a manifest claims more."""
+        for _ in range(_PATHS):
+            place = archive_place(self._prefix, hold.record, hold.claim.archive)
+            stored = await list_stored(self._blobs, place)
+            if any(info.metadata.get(OWNER) != hold.record.uid for info in stored.values()):
+                raise Conflict(f"archive {hold.claim.archive} is of another namespace")
+            if MANIFEST not in stored or await self._is_waived(place):
+                return place, stored
+            await self.move(hold)
+        raise Conflict(f"the waiver of namespace {hold.record.name} found no free path after {hold.claim.archive}")
+
+    async def _is_waived(self, place: Place) -> bool:
+        try:
+            manifest, _ = await read_manifest(self._blobs, place)
+        except Damaged:
+            return False
+        return manifest.state == "Waived"
 
     async def _listed(self, hold: Hold, place: Place, stored: dict[str, BlobInfo]) -> list[PodRecord]:
         """The pods as far as anybody tells them: the cluster, or who stored them before."""
@@ -192,7 +211,7 @@ class Archiver:
             if until is not None:
                 await self._lock_jobs(hold.record.tenant_key, manifest, until)
             now = await self._cluster.now()
-            receipt = await make_receipt(self._blobs, place, manifest, raw, now, locked_until=until)
+            receipt = await make_receipt(self._blobs, place, manifest, raw, now, locked_until=until, read_back=strict)
         return Archived(place=place, manifest=manifest, manifest_sha256=_digest(raw), receipt=receipt)
 
     async def _lock_jobs(self, tenant_key: str, manifest: Manifest, until: datetime) -> None:

@@ -75,6 +75,8 @@ class Collection:
         self._has_pods = PODS in stored
         self._seen: dict[str, PodRecord] = {}
         """Every pod that was ever there, as it was seen last."""
+        self._listed: set[str] = set()
+        """The uids of those that are there now."""
         self._done: dict[str, PodLogs] = {}
         self._kept: list[Kept] = []
 
@@ -88,7 +90,9 @@ class Collection:
             self._see(await self._read(PODS, list[PodRecord]))
         slots = asyncio.Semaphore(at_once)
         for _ in range(_ROUNDS):
-            self._see(await self._cluster.list_pods(self._record.name))
+            listed = await self._cluster.list_pods(self._record.name)
+            self._listed = {pod.uid for pod in listed}
+            self._see(listed)
             fresh = [pod for uid, pod in self._seen.items() if uid not in self._done]
             if fresh:
                 planned = [(pod, [(run, self._logs.find(run)) for run in runs_of(pod)]) for pod in fresh]
@@ -115,7 +119,7 @@ class Collection:
         logs: list[ContainerLog] = []
         for run, (name, stored) in runs:
             async with slots:
-                logs.append(await self._keeper.keep(run, name, stored))
+                logs.append(await self._keeper.keep(run, name, stored, there=pod.uid in self._listed))
             self._kept.append((run, logs[-1]))
         LOG.info("Archived logs for pod %s", pod.name)
         return pod_logs(pod, logs)

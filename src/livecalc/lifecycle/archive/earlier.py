@@ -6,9 +6,8 @@ It goes on under another path when a pod came too late for an archive, and when 
 from collections.abc import Sequence
 from contextlib import suppress
 
-import msgspec
-
 from livecalc.blobs.port import BlobInfo, BlobStore, read_all
+from livecalc.blobs.stored import decode_stored
 from livecalc.cluster.port import PodRecord
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.namespaces import NamespaceRecord
@@ -30,9 +29,9 @@ class Earlier:
         pods: dict[str, PodRecord] = {}
         for info in reversed(self._found):
             if info.name.endswith(f"/{PODS}"):
-                with suppress(NotFound, Damaged, msgspec.DecodeError, UnicodeDecodeError):
+                with suppress(NotFound, Damaged):
                     raw = await read_all(self._blobs, self._container, info.name)
-                    pods |= {pod.uid: pod for pod in msgspec.json.decode(raw, type=list[PodRecord])}
+                    pods |= {pod.uid: pod for pod in decode_stored(raw, list[PodRecord], info.name)}
         return pods
 
     def log(self, run: Run) -> BlobInfo | None:

@@ -29,6 +29,7 @@ from livecalc.records.book import JobBook
 from livecalc.records.model import SubmittedRecord
 
 Source = Literal["worker", "node"]
+_NOT_THERE = "its pod is not there any more"
 _READS = 3
 """How often a log is begun again when the connection to its node breaks."""
 
@@ -58,9 +59,10 @@ class LogKeeper:
         self._strict = strict
         self._earlier = earlier
 
-    async def keep(self, run: Run, name: str, stored: BlobInfo | None) -> ContainerLog:
+    async def keep(self, run: Run, name: str, stored: BlobInfo | None, *, there: bool) -> ContainerLog:
         """Store a run's log under `name`, unless `stored` is it already, and say what it is worth.
 
+        A node tells logs by the names of pods: it is asked only for one that is `there`, listed by its uid just before.
         A log that its node does not have any more is `lost`; so is one whose node does not answer, unless `strict`.
         Raises Unavailable (the store, or strict), Conflict (the name is another's).
         """
@@ -69,8 +71,9 @@ class LogKeeper:
             return without
         statement = statement_of(run)
         refused = await self._refused(run, statement)
-        found = stored or (None if refused else await self._copy(run, name, statement))
-        found = found or await self._again(run, name, running=False) or await self._fetch(run, name, statement)
+        found = stored or (None if refused else await self._copy(run, name, statement, there=there))
+        found = found or await self._again(run, name, running=False)
+        found = found or (await self._fetch(run, name, statement) if there else _NOT_THERE)
         if isinstance(found, str):
             again = await self._again(run, name, running=True)
             if again is None:
@@ -114,9 +117,9 @@ class LogKeeper:
         except (NotFound, Damaged):
             return None
 
-    async def _copy(self, run: Run, name: str, statement: Statement | None) -> BlobInfo | None:
+    async def _copy(self, run: Run, name: str, statement: Statement | None, *, there: bool) -> BlobInfo | None:
         if statement is None:
-            return await self._unstated(run, name)
+            return await self._unstated(run, name) if there else None
         if statement.log_sha256 is None:
             return None
         for shelf, source in await self._places_of_copies(run, statement.log_attempt):
@@ -213,15 +216,14 @@ class LogKeeper:
         described = {**metadata(run), "source": source, "running": str(int(running))}
         described |= about(self._place, self._record)
         try:
-            async with closing(body) as stream:
-                return await self._blobs.write(
-                    self._place.container,
-                    blob,
-                    stream,
-                    metadata=described,
-                    locked_until=locked_until(self._place, self._record),
-                    sha256=sha256,
-                )
+            return await self._blobs.write(
+                self._place.container,
+                blob,
+                body,
+                metadata=described,
+                locked_until=locked_until(self._place, self._record),
+                sha256=sha256,
+            )
         except AlreadyExists:
             stored = await self._blobs.stat(self._place.container, blob)
             if stored.metadata.get(OWNER) == self._record.uid and run.is_run_of(stored):

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from livecalc.blobs.port import BlobStore, read_all
 from livecalc.blobs.stored import decode_stored
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.lifecycle.archive.places import MANIFEST, VIOLATIONS, Place
 
@@ -157,8 +158,8 @@ def decode_manifest(raw: bytes, archive: str) -> Manifest:
     try:
         why = foreign_format(raw)
         if why is None:
-            return msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return decode_json(raw, Manifest)
+    except msgspec.DecodeError as error:
         why = str(error)
     raise Damaged(f"the manifest of archive {archive} cannot be read: {why}")
 
@@ -173,9 +174,9 @@ class _Format(Struct, frozen=True, kw_only=True):
 def foreign_format(raw: bytes) -> str | None:
     """Say why a manifest has no format that is read here; None when it has: ours, or one before.
 
-    Raises DecodeError and UnicodeDecodeError for what is no manifest at all.
+    Raises DecodeError for what is no manifest at all.
     """
-    said = msgspec.json.decode(raw, type=_Format)
+    said = decode_json(raw, _Format)
     if said.format > FORMAT:
         return (
             f"its format is {said.format}, and this livecalc reads {FORMAT} and those before: "

@@ -1,7 +1,7 @@
-"""Prove an archive: what its store lists, and the manifest that was read back, against each other.
+"""Prove an archive: what is stored, and the manifest that was read back, against each other.
 
-The bytes of logs are not read again: on Azurite 54 blobs of 5 KiB are read back in 0.15 to 0.4 s, and stored in 0.25 to
-0.75 s with less CPU, so that it would cost about as much once more. `ArchiveReceipt` says what is proved without.
+Where an archive is required, every byte is read back. Where it is not, the sizes and digests that the store lists are
+compared: reading would cost about as much as storing did. `ArchiveReceipt` says what each proves.
 """
 
 import hashlib
@@ -28,17 +28,19 @@ async def make_receipt(  # noqa: PLR0913  (what is proved, and by what)
     now: datetime,
     *,
     locked_until: datetime | None = None,
+    read_back: bool = False,
 ) -> ArchiveReceipt:
     """Make the receipt of an archive whose every blob is stored with the size and digest that the manifest gives.
 
-    With `locked_until`, the store must also show that it lets nobody delete one before then. Raises Damaged, which
-    names the first blob that is not stored so, and Unavailable, also for one that the store does not protect.
+    With `read_back` the digest is that of the bytes, else the one that the store has. With `locked_until`, the store
+    must also show that it lets nobody delete a blob before then. Raises Damaged, which names the first that is not
+    stored so, and Unavailable, also for one that the store does not protect.
     """
     stored = await list_stored(blobs, place)
 
     async def differs(entry: BlobEntry) -> str | None:
         info = stored.get(entry.name)
-        if info is None or not info.sha256:
+        if info is None or not info.sha256 or (read_back and entry.name != MANIFEST):
             return await difference(blobs, place, entry)
         return _compared(entry, info, info.sha256)
 

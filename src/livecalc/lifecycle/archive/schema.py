@@ -133,5 +133,8 @@ def _same(value: Any, wanted: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
+    try:
+        text = msgspec.json.encode(value).decode()
+    except RecursionError:  # an encoder may come less deep than the decoder did
+        return "nested too deeply"
     return text if len(text) <= 60 else f"{text[:60]}..."  # noqa: PLR2004  (what a line can hold)

@@ -52,10 +52,6 @@ class Diagnostics:
         """The heads of the tenant's audit chain that its archives hold. Raises Damaged."""
         return [head for head in await self._pick(principal, None, lambda manifest: manifest.audit_head) if head]
 
-    async def archive_of(self, principal: Principal, bucket_id: str, job_id: str) -> Archive | None:
-        """The archive of a job's namespace; None while that was not reaped."""
-        return (await self.archives_by_job(principal, bucket_id)).get(job_id)
-
     async def archives_by_job(self, principal: Principal, bucket_id: str) -> dict[str, Archive]:
         """The archives of all jobs of a bucket whose namespace was reaped."""
         return await self._pick_by_job(principal, bucket_id, _view)

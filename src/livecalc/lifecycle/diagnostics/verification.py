@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from livecalc.audit.log import AuditLog
 from livecalc.blobs.names import check_blob
 from livecalc.blobs.port import BlobStore, read_all
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import Damaged, InvalidInput, NotFound
 from livecalc.domain.tenants import Principal
 from livecalc.lifecycle.archive.folders import Folders, find_place, list_folders, list_later
@@ -154,11 +155,11 @@ class Verifier:
         try:
             foreign = foreign_format(raw)
             if foreign is None:
-                found += [f"{MANIFEST}: {each}" for each in schema_differences(msgspec.json.decode(raw))]
-                manifest = msgspec.json.decode(raw, type=Manifest)
+                found += [f"{MANIFEST}: {each}" for each in schema_differences(decode_json(raw, object))]
+                manifest = decode_json(raw, Manifest)
             else:
                 found = [f"{MANIFEST} cannot be read: {foreign}"]
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             found = found or [f"{MANIFEST} cannot be read: {error}"]
         return _Subject(place=place, sha256=hashlib.sha256(raw).hexdigest(), manifest=manifest, differences=found)
 

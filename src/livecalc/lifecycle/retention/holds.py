@@ -9,6 +9,7 @@ from livecalc.blobs.port import BlobStore, read_all
 from livecalc.blobs.streams import closing
 from livecalc.cluster.port import Cluster
 from livecalc.domain.buckets import is_bucket_id, namespace_name
+from livecalc.domain.decoding import decode_json
 from livecalc.domain.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from livecalc.domain.namespaces import belongs_to
 from livecalc.domain.retention import Retention
@@ -155,8 +156,8 @@ async def read_holds(blobs: BlobStore, tenant_key: str, bucket_id: str | None = 
         bucket, _, timestamp = name.removeprefix(paths.HOLDS).partition("/")
         what = None if timestamp == _ALL else timestamp
         try:
-            hold = msgspec.json.decode(raw, type=Hold)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            hold = decode_json(raw, Hold)
+        except msgspec.DecodeError:
             hold = Hold(bucket_id=bucket, reason="what this hold says cannot be read", held_by="unknown", held_at="")
         found.append(msgspec.structs.replace(hold, bucket_id=bucket, timestamp=what))
     return found

@@ -14,6 +14,7 @@ from livecalc.domain.errors import NotFound
 from livecalc.domain.jobs import is_job_id
 from livecalc.lifecycle.retention.contents import Contents
 from livecalc.lifecycle.retention.decision import Decision, Keep, decide_archive, decide_bundle, decide_job, widened
+from livecalc.lifecycle.retention.folders import ArchiveFolder, JobFolder
 from livecalc.lifecycle.retention.holds import read_holds
 from livecalc.lifecycle.retention.look import read_submitted, see_archive, see_bundle, see_job, shelves_of_results
 from livecalc.lifecycle.retention.marks import Target
@@ -44,9 +45,10 @@ class LastLook:
 
     async def _held(self, tenant: TenantSeen, target: Target, contents: Contents, now: datetime) -> Decision:
         if target.place is not None:
-            infos = [info for _, info in contents.blobs]
-            return decide_archive(tenant, await see_archive(self._blobs, tenant.key, target.place, infos), now)
-        job = await see_job(self._blobs, tenant.key, target.name, target.bucket_id, contents.blobs)
+            archive = ArchiveFolder.of(target.place, contents.blobs)
+            return decide_archive(tenant, await see_archive(self._blobs, tenant.key, archive), now)
+        folder = JobFolder.of(target.name, target.bucket_id, contents.blobs)
+        job = await see_job(self._blobs, tenant.key, folder)
         there = frozenset({job.bucket_id}) if await self._has_namespace(tenant.key, job.bucket_id) else frozenset[str]()
         return decide_job(msgspec.structs.replace(tenant, buckets=there), job, (), (), now)
 
@@ -69,8 +71,8 @@ class LastLook:
         known = {job.job_id for job in tenant.jobs if job.model_bundle_hash is not None}
         for shelf in shelves_of_results(tenant.key):
             listing = self._blobs.list_blobs(shelf.container, shelf.blob(paths.BUCKETS))
-            found = {info.name.rpartition("/")[2] async for info in listing}
-            for job_id in sorted(found - known):
+            new = {job_id async for info in listing if (job_id := info.name.rpartition("/")[2]) not in known}
+            for job_id in sorted(new):
                 record = await read_submitted(self._blobs, shelf, job_id) if is_job_id(job_id) else None
                 if record is not None and record.model_bundle_hash == model_bundle_hash:
                     return job_id

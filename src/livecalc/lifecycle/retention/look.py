@@ -6,25 +6,17 @@ Which retention something has is said by the container it lies in; what it says 
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 
-from livecalc.blobs.port import BlobInfo, BlobStore, read_all
+from livecalc.blobs.port import BlobStore, read_all
 from livecalc.blobs.stored import decode_stored
 from livecalc.domain.errors import Damaged, NotFound
 from livecalc.domain.jobs import is_job_id
 from livecalc.domain.retention import Retention, retain_until
 from livecalc.domain.shelves import Shelf, bundle_shelf, is_regulatory, result_shelf
 from livecalc.domain.tenants import tenant_key
-from livecalc.domain.timestamps import parse_timestamp
 from livecalc.lifecycle.archive.manifest import Manifest, read_manifest
-from livecalc.lifecycle.archive.places import (
-    MANIFEST,
-    RETAIN_UNTIL,
-    Place,
-    bucket_places,
-    kept_until,
-    split_name,
-)
+from livecalc.lifecycle.archive.places import Place, bucket_places, kept_until, split_name
+from livecalc.lifecycle.retention.folders import ArchiveFolder, JobFolder
 from livecalc.lifecycle.retention.seen import ArchiveSeen, Blob, BundleSeen, JobSeen, Stored
 from livecalc.records import paths
 from livecalc.records.bounded import map_bounded
@@ -36,39 +28,39 @@ _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 async def see_archives(blobs: BlobStore, prefix: str, key: str) -> list[ArchiveSeen]:
     """Look at all archives of a tenant, also at folders that have no manifest (any more). Raises Unavailable."""
-    folders: defaultdict[tuple[str, str], list[BlobInfo]] = defaultdict(list)
+    folders: dict[Place, ArchiveFolder] = {}
     for top in bucket_places(prefix, key, None):
         async for info in blobs.list_blobs(top.container, top.folder):
             path, _ = split_name(info.name.removeprefix(top.folder))
             if path:
-                folders[top.container, f"{top.folder}{path}/"].append(info)
-    places = [(Place(container=container, folder=folder), found) for (container, folder), found in folders.items()]
-    return await map_bounded(lambda each: see_archive(blobs, key, *each), places, at_once=_AT_ONCE)
+                place = Place(container=top.container, folder=f"{top.folder}{path}/")
+                folders.setdefault(place, ArchiveFolder(place=place)).add(info)
+    return await map_bounded(lambda folder: see_archive(blobs, key, folder), folders.values(), at_once=_AT_ONCE)
 
 
-async def see_archive(blobs: BlobStore, key: str, place: Place, infos: Sequence[BlobInfo]) -> ArchiveSeen:
+async def see_archive(blobs: BlobStore, key: str, folder: ArchiveFolder) -> ArchiveSeen:
     """Look at one archive of the tenant with this key, whose blobs were listed. Raises Unavailable."""
+    place = folder.place
     manifest: Manifest | None = None
     unknown = ""
-    if any(info.name == place.blob(MANIFEST) for info in infos):
+    if folder.has_manifest:
         try:
             manifest, _ = await read_manifest(blobs, place)
         except NotFound:
             pass
         except Damaged as error:
             unknown = error.detail
-    if manifest is not None and tenant_key(manifest.tenant_id) != key:
-        unknown = f"its manifest is of tenant {manifest.tenant_id}"
-    said = [info.metadata[RETAIN_UNTIL] for info in infos if RETAIN_UNTIL in info.metadata]
     if manifest is not None:
-        said.append(manifest.retain_until)
-    dates = [date for date in map(parse_timestamp, said) if date is not None]
-    if len(dates) < len(said):
+        folder.hear(manifest.retain_until)
+        if tenant_key(manifest.tenant_id) != key:
+            unknown = f"its manifest is of tenant {manifest.tenant_id}"
+    if not folder.is_clear:
         unknown = unknown or "what it says of its retention cannot be read"
+    promised = kept_until(place.path, _class_of(place.container))
     return ArchiveSeen(
         place=place,
-        stored=Stored.of(infos),
-        kept_until=max([kept_until(place.path, _class_of(place.container)), *dates]),
+        stored=folder.stored,
+        kept_until=max(promised, folder.says_until or promised),
         has_manifest=manifest is not None,
         jobs=None if manifest is None else _jobs_of(manifest),
         bundles=frozenset() if manifest is None else _bundles_of(manifest),
@@ -96,42 +88,36 @@ def _bundles_of(manifest: Manifest) -> frozenset[str]:
 
 async def see_jobs(blobs: BlobStore, key: str) -> list[JobSeen]:
     """Look at all jobs of a tenant, also at what is left of one that was not wholly forgotten. Raises Unavailable."""
-    found: defaultdict[str, list[Blob]] = defaultdict(list)
-    buckets: dict[str, str] = {}
+    folders: dict[str, JobFolder] = {}
     for shelf in shelves_of_results(key):
         async for info in blobs.list_blobs(shelf.container, shelf.blob(paths.JOBS)):
             job_id = info.name.removeprefix(shelf.blob(paths.JOBS)).partition("/")[0]
             if is_job_id(job_id):
-                found[job_id].append((shelf.container, info))
+                folders.setdefault(job_id, JobFolder(job_id=job_id)).add(shelf.container, info)
         async for info in blobs.list_blobs(shelf.container, shelf.blob(paths.BUCKETS)):
             bucket, _, job_id = info.name.removeprefix(shelf.blob(paths.BUCKETS)).partition("/")
             if is_job_id(job_id):
-                found[job_id].append((shelf.container, info))
-                buckets[job_id] = bucket
-    return await map_bounded(
-        lambda job_id: see_job(blobs, key, job_id, buckets.get(job_id, ""), found[job_id]),
-        sorted(found),
-        at_once=_AT_ONCE,
-    )
+                folder = folders.setdefault(job_id, JobFolder(job_id=job_id))
+                folder.bucket_id = bucket
+                folder.add(shelf.container, info)
+    in_order = [folders[job_id] for job_id in sorted(folders)]
+    return await map_bounded(lambda folder: see_job(blobs, key, folder), in_order, at_once=_AT_ONCE)
 
 
-async def see_job(blobs: BlobStore, key: str, job_id: str, bucket_id: str, found: Sequence[Blob]) -> JobSeen:
+async def see_job(blobs: BlobStore, key: str, folder: JobFolder) -> JobSeen:
     """Look at one job, whose blobs were listed; its bucket is needed where its record is gone. Raises Unavailable."""
     record, unknown = None, ""
-    there = {(container, info.name) for container, info in found}
     for shelf in shelves_of_results(key):
-        if (shelf.container, shelf.blob(paths.submitted(job_id))) in there:
+        if shelf.container in folder.recorded_in:
             try:
-                record = await read_submitted(blobs, shelf, job_id)
+                record = await read_submitted(blobs, shelf, folder.job_id) or record
             except Damaged as error:
                 unknown = error.detail
-    infos = [info for _, info in found]
-    bucket_id = record.bucket_id if record is not None else bucket_id
     return JobSeen(
-        job_id=job_id,
-        bucket_id=bucket_id,
-        stored=Stored.of(infos),
-        kept_until=retain_until(_class_of_job(record, found), _ended_at(job_id, bucket_id, infos)),
+        job_id=folder.job_id,
+        bucket_id=record.bucket_id if record is not None else folder.bucket_id,
+        stored=folder.stored,
+        kept_until=retain_until(_class_of_job(record, folder), folder.ended_at),
         model_bundle_hash=record.model_bundle_hash if record is not None else None,
         tenant_id=record.tenant_id if record is not None else None,
         unknown=unknown,
@@ -149,9 +135,9 @@ async def read_submitted(blobs: BlobStore, shelf: Shelf, job_id: str) -> Submitt
         return None
 
 
-def _class_of_job(record: SubmittedRecord | None, found: Sequence[Blob]) -> Retention:
+def _class_of_job(record: SubmittedRecord | None, folder: JobFolder) -> Retention:
     """A job's retention; the longer one when what its record says is not understood."""
-    if any(is_regulatory(container) for container, _ in found):
+    if folder.is_regulatory:
         return Retention.REGULATORY
     if record is None:
         return Retention.STANDARD
@@ -159,18 +145,6 @@ def _class_of_job(record: SubmittedRecord | None, found: Sequence[Blob]) -> Rete
         return Retention(record.retention)
     except ValueError:
         return Retention.REGULATORY
-
-
-def _ended_at(job_id: str, bucket_id: str, infos: Sequence[BlobInfo]) -> datetime:
-    """When its end was recorded, else when it was submitted, else when the last of what is left was stored.
-
-    The end's record and the index go last, so that a deletion that was cut off does not change the date.
-    """
-    for name in (paths.finished(job_id), paths.submitted(job_id), paths.index(bucket_id, job_id)):
-        stored = [info.created_at for info in infos if info.name.endswith(name)]
-        if stored:
-            return max(stored)
-    return max(info.created_at for info in infos)
 
 
 async def see_bundles(blobs: BlobStore, key: str) -> list[BundleSeen]:

@@ -64,9 +64,9 @@ class Marks:
         self._blobs = blobs
         self._container = result_shelf(tenant_key).container
 
-    async def read(self, prefix: str = "") -> tuple[list[Mark], list[str]]:
-        """Read all whose keys begin with a prefix; and a sentence for each that cannot be. Raises Unavailable."""
-        names = [info.name async for info in self._blobs.list_blobs(self._container, paths.under_way(prefix))]
+    async def read(self) -> tuple[list[Mark], list[str]]:
+        """Read all; and a sentence for each that cannot be. Raises Unavailable."""
+        names = [info.name async for info in self._blobs.list_blobs(self._container, paths.UNDER_WAY)]
         found: list[Mark] = []
         damaged: list[str] = []
         for name in names:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Self
 
 from msgspec import Struct
 
@@ -23,14 +24,20 @@ class Stored(Struct, frozen=True, kw_only=True):
     locked_until: datetime | None = None
 
     @classmethod
-    def of(cls, infos: Iterable[BlobInfo]) -> "Stored":
+    def of(cls, infos: Iterable[BlobInfo]) -> Self:
         """Sum up."""
-        found = list(infos)
-        return cls(
-            blobs=len(found),
-            bytes=sum(info.size for info in found),
-            legal_hold=any(info.legal_hold for info in found),
-            locked_until=max((info.locked_until for info in found if info.locked_until), default=None),
+        stored = cls()
+        for info in infos:
+            stored = stored.plus(info)
+        return stored
+
+    def plus(self, info: BlobInfo) -> Self:
+        """Count one more."""
+        return type(self)(
+            blobs=self.blobs + 1,
+            bytes=self.bytes + info.size,
+            legal_hold=self.legal_hold or info.legal_hold,
+            locked_until=max(filter(None, (self.locked_until, info.locked_until)), default=None),
         )
 
 
