@@ -60,7 +60,8 @@ class Patience(AsyncRetryPolicy[Any, Any]):
         self, settings: dict[str, Any], transport: Any, response: PipelineResponse[Any, Any] | None = None
     ) -> None:
         """Pause before the next try, and let the log say why."""
-        self._tell(settings["history"][-1])
+        for tried in settings["history"][-1:]:  # none for an answer that says no, and is cut
+            self._tell(tried)
         await super().sleep(settings, transport, response)
 
     async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
