@@ -67,7 +67,7 @@ def kept(name: str, index: int, statement: Statement | None = None, **log: objec
     source = "node" if statement is None else "worker"
     of_log = {"state": "unknown" if statement is None else "complete", "source": source, **log}
     [run] = runs_of(ours(name, index, statement))
-    return run, ContainerLog(name="main", kind="main", **of_log)  # type: ignore[arg-type]
+    return run, ContainerLog(name="main", kind="main", **of_log)  # type: ignore[arg-type]  (each test gives fields of a log)
 
 
 @pytest.mark.parametrize(

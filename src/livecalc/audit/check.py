@@ -152,13 +152,9 @@ def _compare_typed(witness: _Witness, hashes: list[str]) -> None:
     try:
         _compare(witness, hashes)
     except _Flaw as flaw:
-        number = witness.sequence
-        known = number is not None and 1 <= number <= len(hashes)
-        why = (
-            f"record {number} has the hash {hashes[number - 1][:12]}"
-            if known and number
-            else f"it ends at {len(hashes)}"
-        )
+        number = witness.sequence or 0
+        known = 1 <= number <= len(hashes)
+        why = f"record {number} has the hash {hashes[number - 1][:12]}" if known else f"it ends at {len(hashes)}"
         reason = (
             f"the head given, {witness.text[:40]}, is not in it ({why}): it may be mistyped; "
             f"if it is not, {'the record was forged' if known else 'the end was cut off, or all was forged'}"

@@ -117,11 +117,12 @@ class BlobStore(Protocol):
         ...
 
 
-def unexpected(name: str, expected: str | None, found: str) -> Damaged:
-    """What a write raises whose body has another digest than it must have."""
-    return Damaged(
-        f"blob {name!r} was to have sha256 {expected}, and the bytes to store have {found}: nothing is stored"
-    )
+def refuse_unexpected(name: str, expected: str | None, found: str) -> None:
+    """Raise Damaged when the body of a write has another digest than it must have, where that is known."""
+    if expected not in {None, found}:
+        raise Damaged(
+            f"blob {name!r} was to have sha256 {expected}, and the bytes to store have {found}: nothing is stored"
+        )
 
 
 async def read_all(store: BlobStore, container: str, name: str) -> bytes:

@@ -42,13 +42,10 @@ class Signer(Protocol):
 class AccountKey:
     """Signs by the account's key."""
 
-    def __init__(
-        self, url: str, account: str, key: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, url: str, account: str, key: str) -> None:
         self._protocol = "https" if urlsplit(url).scheme == "https" else "https,http"
         self._account = account
         self._key = key
-        self._now = now
 
     async def sign(self, container: str, name: str, verb: Verb, expires_at: datetime) -> str:
         """Sign, without asking the service."""
@@ -58,7 +55,7 @@ class AccountKey:
             name,
             account_key=self._key,
             permission=_permission(verb),
-            start=self._now() - _EARLY,
+            start=datetime.now(UTC) - _EARLY,
             expiry=expires_at,
             protocol=self._protocol,
         )
@@ -70,7 +67,7 @@ class AccountKey:
             container,
             account_key=self._key,
             permission=_own_permission(container),
-            start=self._now() - _EARLY,
+            start=datetime.now(UTC) - _EARLY,
             expiry=expires_at,
             protocol=self._protocol,
         )

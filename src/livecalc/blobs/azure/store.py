@@ -1,7 +1,7 @@
 """The blob store in an account of Azure Blob Storage: what the port promises, over the vendor's client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -32,16 +32,8 @@ stream that waits for its turn holds what it began with, 4 MiB at the most."""
 class AzureStore:
     """Blobs of one account; `connect` opens it."""
 
-    def __init__(
-        self,
-        service: BlobServiceClient,
-        signer: Signer,
-        rest: Rest,
-        *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, service: BlobServiceClient, signer: Signer, rest: Rest) -> None:
         self._service = service
-        self._now = now
         self._rest = rest
         self._signer = signer
         self._account = urlsplit(service.url).netloc
@@ -168,7 +160,7 @@ class AzureStore:
         with reported(self._account, f"delete blob {name!r}", missing=absent(container, name)):
             if is_regulatory(container):
                 # The service itself would take the name away, and keep what is locked as a version without one.
-                refuse_locked(await blob.get_blob_properties(), self._now())
+                refuse_locked(await blob.get_blob_properties(), datetime.now(UTC))
             # A worker's grant may make snapshots of its blob, and the service would keep both for their sake.
             await blob.delete_blob(delete_snapshots="include")
 
@@ -184,7 +176,7 @@ class AzureStore:
             return None
         with reported(self._account, f"show whether it protects {container}"):
             missing = await what_is_missing(
-                self._account, self._service.get_container_client(check_container(container)), self._now()
+                self._account, self._service.get_container_client(check_container(container)), datetime.now(UTC)
             )
         if missing is None:
             self._protecting.add(container)

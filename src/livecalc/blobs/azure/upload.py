@@ -17,7 +17,7 @@ from azure.storage.blob.aio import BlobClient, BlobServiceClient
 from livecalc.blobs.azure.failures import is_doubtful, is_taken
 from livecalc.blobs.azure.locks import policy_headers, policy_until
 from livecalc.blobs.azure.rest import Rest, content_md5
-from livecalc.blobs.port import unexpected
+from livecalc.blobs.port import refuse_unexpected
 
 BLOCK = 4 * 1024 * 1024
 """Bytes."""
@@ -70,7 +70,7 @@ class Upload:
         """
         self._digest = hashlib.sha256(body)
         self.size = len(body)
-        self._refuse_unexpected()
+        refuse_unexpected(self._name, self._expected, self.sha256)
         try:
             return await self._rest.put(
                 self._container, self._name, body, metadata=self._own_metadata(), headers=self._own_headers()
@@ -91,7 +91,7 @@ class Upload:
             blocks = await self._stage_all(blob, body)
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None  # the first; the others are its consequences
-        self._refuse_unexpected()
+        refuse_unexpected(self._name, self._expected, self.sha256)
         try:
             done = await blob.commit_block_list(blocks, match_condition=MatchConditions.IfMissing, **self._about())
         except AzureError as error:
@@ -116,10 +116,6 @@ class Upload:
         self._digest.update(piece)
         self.size += len(piece)
         return content_md5(piece)
-
-    def _refuse_unexpected(self) -> None:
-        if self._expected not in {None, self.sha256}:
-            raise unexpected(self._name, self._expected, self.sha256)
 
     def _release(self, _: asyncio.Task[None]) -> None:
         self._slots.release()

@@ -18,7 +18,7 @@ import msgspec
 from livecalc.blobs.directory.address import Address
 from livecalc.blobs.directory.sidecar import Sidecar, info_of, sidecar_name
 from livecalc.blobs.directory.tree import TEMPORARY, folder, locked, names_in, remove_empty, reported
-from livecalc.blobs.port import BlobInfo, unexpected
+from livecalc.blobs.port import BlobInfo, refuse_unexpected
 from livecalc.domain.errors import InvalidInput
 
 
@@ -46,8 +46,7 @@ class Upload:
 
         Raises AlreadyExists, InvalidInput, Damaged (a link, or not the bytes expected), Unavailable.
         """
-        if self._expected not in {None, self.sha256}:
-            raise unexpected(self.address.name, self._expected, self.sha256)
+        refuse_unexpected(self.address.name, self._expected, self.sha256)
         sidecar = Sidecar(
             size=self._size, sha256=self._digest.hexdigest(), created_at=created_at, metadata=dict(metadata)
         )

@@ -94,7 +94,7 @@ class Archiver:
         """Archive under the claim's path; None when another is needed."""
         place = archive_place(self._prefix, hold.record, hold.claim.archive)
         stored = await list_stored(self._blobs, place)
-        if any(info.metadata.get(OWNER) != hold.record.uid for info in stored.values()):
+        if _has_anothers(stored, hold):
             return None
         if MANIFEST not in stored and not await self._fill(hold, place, stored, told, strict=strict):
             return None
@@ -124,7 +124,7 @@ class Archiver:
         for _ in range(_PATHS):
             place = archive_place(self._prefix, hold.record, hold.claim.archive)
             stored = await list_stored(self._blobs, place)
-            if any(info.metadata.get(OWNER) != hold.record.uid for info in stored.values()):
+            if _has_anothers(stored, hold):
                 raise Conflict(f"archive {hold.claim.archive} is of another namespace")
             if MANIFEST not in stored or await self._is_waived(place):
                 return place, stored
@@ -235,6 +235,11 @@ class Archiver:
                 )
                 return
         LOG.info("Indexed %d sentinel violations", number)
+
+
+def _has_anothers(stored: dict[str, BlobInfo], hold: Hold) -> bool:
+    """Tell whether something of another namespace is in the folder."""
+    return any(info.metadata.get(OWNER) != hold.record.uid for info in stored.values())
 
 
 def _what_to_do(path: str) -> str:
